@@ -1,0 +1,55 @@
+//! What a cell of the forkline notebook kernel may use from its first line on: parallel libraries,
+//! rich display, lines of input, and the facts of the machine.
+//!
+//! The crate is a dylib that is loaded once into the process in which cells run. So there is one
+//! rayon pool, one copy of every `static` of these libraries, and a type has the same identity in
+//! every cell. Nothing here is tied to notebooks only: in a plain program [`display`](display::display)
+//! prints text and [`input`](input::input) reads standard input.
+//!
+//! What always holds:
+//! * `use forkline::prelude::*` is in force in every cell, and an explicit `use` of yours shadows it;
+//! * nothing here reads or writes files of yours, opens a connection or changes the machine:
+//!   [`device`] reads `/proc`, `/sys` and `/etc/os-release`, and that is all;
+//! * showing a value does not move it.
+//!
+//! The libraries are used as they are, under their own names: [`rayon`], [`crossbeam`],
+//! [`parking_lot`], [`tokio`], [`plotters`], [`libc`].
+//!
+//! ```
+//! use forkline::prelude::*;
+//!
+//! let even = (0..1_000).into_par_iter().filter(|n| n % 2 == 0).count();
+//! assert_eq!(even, 500);
+//! display(&Markdown::new(format!("**{even}** even numbers")));
+//! ```
+
+pub use {crossbeam, libc, parking_lot, plotters, rayon, tokio};
+
+pub mod device;
+pub mod display;
+pub mod input;
+mod json;
+#[doc(hidden)]
+pub mod rt;
+#[cfg(test)]
+mod tests;
+
+/// The names that every cell starts with.
+///
+/// Where std and parking_lot both have a name (`Mutex`, `RwLock`, `Condvar`), std's is here; the other
+/// is one `use parking_lot::Mutex;` away.
+pub mod prelude {
+    pub use std::sync::{Arc, Barrier, Condvar, LazyLock, Mutex, OnceLock, RwLock, atomic, mpsc};
+    pub use std::thread;
+    pub use std::time::{Duration, Instant};
+
+    pub use rayon::prelude::*;
+    pub use {crossbeam, parking_lot, plotters, rayon, tokio};
+
+    pub use crate::device;
+    pub use crate::display::{
+        Bundle, DisplayHandle, Html, Jpeg, Json, Latex, Markdown, Png, Show, Svg, clear_output,
+        display, display_as, display_handle,
+    };
+    pub use crate::input::{input, password};
+}
