@@ -1,0 +1,419 @@
+//! A cell's text before it is compiled: where its statements are, what its last expression is,
+//! whether it is finished.
+//!
+//! evcxr shows a cell's last expression by compiling it twice: first as `(…).evcxr_display()`, which
+//! fails for most types, then with `{:?}`. Here the expression is put into the prelude's
+//! `__result!`, which compiles at once and picks the richest form that the type has. Nothing but
+//! that one line changes, and [`Prepared::column_in_cell`] maps its columns back.
+//!
+//! The text is cut into statements exactly as evcxr cuts it, because `source_map` finds them again
+//! in the source that evcxr generates.
+
+use ra_ap_syntax::ast;
+use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken};
+
+const BEFORE: &str = "forkline::__result!(";
+const AFTER: &str = ");";
+/// What evcxr puts before a cell's text to parse it as statements.
+const WRAPPER: &str = "fn f(){";
+
+/// A cell's text as evcxr gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    pub text: String,
+    /// Where `BEFORE` was put in: line and column, both from 1.
+    inserted: Option<(usize, usize)>,
+    pub statements: Vec<Statement>,
+}
+
+/// One statement of a cell, as it stands in the text given to evcxr.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Line of the cell on which it begins, from 1.
+    pub line: usize,
+    pub text: String,
+    /// Whether later cells see it too: a function, a type, an import.
+    pub is_item: bool,
+}
+
+impl Prepared {
+    /// The column in the cell as the user wrote it, from 1.
+    pub fn column_in_cell(&self, line: usize, column: usize) -> usize {
+        match self.inserted {
+            Some((at_line, at_column)) if at_line == line && column > at_column => {
+                column.saturating_sub(BEFORE.chars().count()).max(at_column)
+            }
+            _ => column,
+        }
+    }
+}
+
+/// Prepares a cell. `show_result` is false where the engine is to show the result in evcxr's way.
+pub fn prepare(cell: &str, show_result: bool) -> Prepared {
+    let code_start = code_start(cell);
+    let (commands, code) = cell.split_at(code_start);
+    let mut text = cell.to_owned();
+    let mut inserted = None;
+    let (last, is_shown) = match last_expression(code) {
+        Some(Last::Value(range)) => (Some(range), true),
+        Some(Last::Statement(range)) => (Some(range), false),
+        None => (None, false),
+    };
+    if show_result && let Some(range) = &last {
+        // Without its semicolon evcxr would show a loop's `()`.
+        text.insert(code_start + range.end, ';');
+    }
+    if show_result
+        && is_shown
+        && let Some(range) = last
+    {
+        text = format!(
+            "{commands}{}{BEFORE}{}{AFTER}{}",
+            &code[..range.start],
+            &code[range.clone()],
+            &code[range.end..]
+        );
+        let before = &text[..code_start + range.start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        inserted = Some((
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        ));
+    }
+    let statements = statements(&text[code_start..], 1 + commands.matches('\n').count());
+    Prepared {
+        text,
+        inserted,
+        statements,
+    }
+}
+
+/// Where Rust begins: evcxr takes commands from the top of a cell only.
+fn code_start(cell: &str) -> usize {
+    let mut offset = 0;
+    for line in cell.split_inclusive('\n') {
+        let trimmed = line.trim();
+        let is_command = line.trim_start_matches(' ').starts_with(':') || line.starts_with('!');
+        if !(is_command || trimmed.is_empty() || line.starts_with("//")) {
+            break;
+        }
+        offset += line.len();
+    }
+    offset
+}
+
+fn parse(code: &str) -> (SyntaxNode, Vec<usize>) {
+    let parsed = SourceFile::parse(&format!("{WRAPPER}{code}\n}}"), Edition::Edition2024);
+    let errors = parsed
+        .errors()
+        .iter()
+        .map(|error| usize::from(error.range().start()).saturating_sub(WRAPPER.len()))
+        .collect();
+    (parsed.syntax_node(), errors)
+}
+
+fn body(root: &SyntaxNode) -> Option<SyntaxNode> {
+    let function = root.children().find_map(ast::Fn::cast)?;
+    Some(function.body()?.stmt_list()?.syntax().clone())
+}
+
+fn statements(code: &str, first_line: usize) -> Vec<Statement> {
+    let (root, _) = parse(code);
+    let Some(list) = body(&root) else {
+        return Vec::new();
+    };
+    let nodes: Vec<SyntaxNode> = list.children().collect();
+    let mut statements = Vec::new();
+    let mut start = 0;
+    for (index, node) in nodes.iter().enumerate() {
+        let end = nodes.get(index + 1).map_or(code.len(), |next| {
+            (usize::from(next.text_range().start()) - WRAPPER.len()).min(code.len())
+        });
+        if start >= end {
+            break;
+        }
+        statements.push(Statement {
+            line: first_line + code[..start].matches('\n').count(),
+            text: code[start..end].to_owned(),
+            is_item: ast::Item::can_cast(node.kind()),
+        });
+        start = end;
+    }
+    statements
+}
+
+/// The last expression of a cell that has no semicolon.
+enum Last {
+    /// Its value is to be shown.
+    Value(std::ops::Range<usize>),
+    /// It has none.
+    Statement(std::ops::Range<usize>),
+}
+
+fn last_expression(code: &str) -> Option<Last> {
+    let (root, errors) = parse(code);
+    // What does not parse goes to the compiler as it is: its message is about the user's text.
+    if !errors.is_empty() {
+        return None;
+    }
+    let last = body(&root)?.children().last()?;
+    if !ast::Expr::can_cast(last.kind()) {
+        return None;
+    }
+    let range = last.text_range();
+    let range =
+        usize::from(range.start()) - WRAPPER.len()..usize::from(range.end()) - WRAPPER.len();
+    Some(match last.kind() {
+        SyntaxKind::WHILE_EXPR | SyntaxKind::FOR_EXPR => Last::Statement(range),
+        // `thread_local! { … }` and its like are items, which a value position cannot hold.
+        SyntaxKind::MACRO_EXPR if is_braced_macro(&last) => Last::Statement(range),
+        _ => Last::Value(range),
+    })
+}
+
+fn is_braced_macro(node: &SyntaxNode) -> bool {
+    node.descendants()
+        .find_map(ast::TokenTree::cast)
+        .is_some_and(|tree| tree.l_curly_token().is_some())
+}
+
+/// Whether a cell can be run as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completeness {
+    Complete,
+    /// More must follow; the next line is to be indented by so many spaces.
+    Incomplete(usize),
+    Invalid,
+}
+
+/// Judges Rust text for `is_complete_request`.
+pub fn completeness(cell: &str) -> Completeness {
+    let code = &cell[code_start(cell)..];
+    let (open, unterminated) = open_delimiters(code);
+    if open < 0 {
+        return Completeness::Invalid;
+    }
+    if unterminated || open > 0 {
+        return Completeness::Incomplete(4 * open as usize);
+    }
+    let (root, errors) = parse(code);
+    let end = code.trim_end().len();
+    let Some(first) = errors.iter().min() else {
+        // `let x: T` without more parses, and so does a lone attribute or `#[derive]`.
+        let attribute_only = body(&root)
+            .and_then(|list| list.children().last())
+            .is_some_and(|last| last.kind() == SyntaxKind::ATTR);
+        return if attribute_only {
+            Completeness::Incomplete(0)
+        } else {
+            Completeness::Complete
+        };
+    };
+    let ends_open = code.trim_end().ends_with([
+        '=', '+', '-', '*', '/', '|', '&', ',', '.', '<', '>', ':', '%', '^',
+    ]) || last_word(code).is_some_and(|word| {
+        matches!(
+            word,
+            "let"
+                | "fn"
+                | "struct"
+                | "enum"
+                | "impl"
+                | "mod"
+                | "use"
+                | "if"
+                | "else"
+                | "match"
+                | "while"
+                | "for"
+                | "in"
+                | "mut"
+                | "pub"
+                | "trait"
+                | "type"
+                | "const"
+                | "static"
+                | "unsafe"
+                | "move"
+                | "async"
+                | "where"
+                | "as"
+                | "return"
+        )
+    });
+    // An error at the very end means that the parser wanted more.
+    if *first >= end && ends_open {
+        Completeness::Incomplete(0)
+    } else if *first >= end && !code.trim_end().ends_with([';', '}']) {
+        // `let x = 1` lacks its semicolon only; `fn f()` lacks its body.
+        Completeness::Incomplete(0)
+    } else {
+        Completeness::Invalid
+    }
+}
+
+fn last_word(code: &str) -> Option<&str> {
+    code.trim_end()
+        .rsplit(|char: char| !(char.is_alphanumeric() || char == '_'))
+        .next()
+        .filter(|word| !word.is_empty())
+}
+
+/// Delimiters still open at the end (negative: one too many closed), and whether a string or a
+/// comment is.
+fn open_delimiters(code: &str) -> (i32, bool) {
+    let parsed = SourceFile::parse(code, Edition::Edition2024);
+    let mut open = 0;
+    let mut unterminated = false;
+    let mut token: Option<SyntaxToken> = parsed.syntax_node().first_token();
+    while let Some(current) = token {
+        match current.kind() {
+            SyntaxKind::L_PAREN | SyntaxKind::L_BRACK | SyntaxKind::L_CURLY => open += 1,
+            SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY => {
+                open -= 1;
+                if open < 0 {
+                    return (open, false);
+                }
+            }
+            SyntaxKind::STRING | SyntaxKind::BYTE_STRING | SyntaxKind::C_STRING => {
+                let text = current.text();
+                unterminated |= !is_terminated(text);
+            }
+            SyntaxKind::COMMENT => {
+                let text = current.text();
+                unterminated |= text.starts_with("/*")
+                    && text.matches("/*").count() > text.matches("*/").count();
+            }
+            _ => {}
+        }
+        token = current.next_token();
+    }
+    (open, unterminated)
+}
+
+/// Whether the text of a string literal has its closing quote.
+fn is_terminated(literal: &str) -> bool {
+    let body = literal.trim_start_matches(['b', 'c', 'r']);
+    let hashes = body.len() - body.trim_start_matches('#').len();
+    let body = &body[hashes..];
+    let closing = format!("\"{}", "#".repeat(hashes));
+    if body.len() < 1 + closing.len() || !body.ends_with(&closing) {
+        return false;
+    }
+    if literal.starts_with('r') || literal.starts_with("br") || literal.starts_with("cr") {
+        return true;
+    }
+    // An even number of backslashes before the quote leaves it a quote.
+    let before = &body[..body.len() - 1];
+    let backslashes = before.len() - before.trim_end_matches('\\').len();
+    backslashes % 2 == 0
+}
+
+/// The identifier at or just before a position, as a byte range; for inspection.
+pub fn word_at(code: &str, position: usize) -> std::ops::Range<usize> {
+    let is_word = |char: char| char.is_alphanumeric() || char == '_';
+    let start = code[..position]
+        .char_indices()
+        .rev()
+        .take_while(|(_, char)| is_word(*char))
+        .last()
+        .map_or(position, |(index, _)| index);
+    let end = code[position..]
+        .char_indices()
+        .find(|(_, char)| !is_word(*char))
+        .map_or(code.len(), |(index, _)| position + index);
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_expression_is_shown_and_nothing_else_changes() {
+        let shown = |cell: &str| prepare(cell, true).text;
+        assert_eq!(shown("1 + 1"), "forkline::__result!(1 + 1);");
+        assert_eq!(
+            shown("let x = 5;\nx // five"),
+            "let x = 5;\nforkline::__result!(x); // five"
+        );
+        assert_eq!(
+            shown(":dep itoa = \"1\"\nx"),
+            ":dep itoa = \"1\"\nforkline::__result!(x);"
+        );
+        for cell in ["let x = 5;", "x;", "fn f() {}", "x +", ":vars", ""] {
+            assert_eq!(shown(cell), cell);
+        }
+        for cell in [
+            "for i in 0..3 { g(i) }",
+            "thread_local! { static A: i32 = 1 }",
+        ] {
+            assert_eq!(shown(cell), format!("{cell};"));
+            assert_eq!(prepare(cell, false).text, cell);
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_the_users_text() {
+        let prepared = prepare("let a = 1; a + b", true);
+        assert_eq!(prepared.text, "let a = 1; forkline::__result!(a + b);");
+        let column = prepared.text.find("a + b").unwrap() + 1;
+        assert_eq!(prepared.column_in_cell(1, column), 12);
+        assert_eq!(prepared.column_in_cell(1, 5), 5);
+        assert_eq!(prepared.column_in_cell(2, 40), 40);
+    }
+
+    #[test]
+    fn statements_are_cut_where_evcxr_cuts_them() {
+        let prepared = prepare("\nfn f() {\n}\nlet x = 1; x", true);
+        let lines: Vec<_> = prepared
+            .statements
+            .iter()
+            .map(|statement| (statement.line, statement.text.as_str(), statement.is_item))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                (2, "fn f() {\n}\n", true),
+                (4, "let x = 1; ", false),
+                (4, "forkline::__result!(x);", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn completeness_is_judged_as_a_person_would() {
+        use Completeness::*;
+        for (code, expected) in [
+            ("", Complete),
+            ("let x = 1;", Complete),
+            ("x + 1", Complete),
+            ("fn f() {}", Complete),
+            (":dep rand", Complete),
+            ("\"a\\\"b\"", Complete),
+            ("r#\"a\"#", Complete),
+            ("fn f() {", Incomplete(4)),
+            ("fn f() { if x {", Incomplete(8)),
+            ("foo(1,", Incomplete(4)),
+            ("let x =", Incomplete(0)),
+            ("let x = 1", Incomplete(0)),
+            ("x +", Incomplete(0)),
+            ("let s = \"abc", Incomplete(0)),
+            ("r#\"abc\"", Incomplete(0)),
+            ("/* abc", Incomplete(0)),
+            ("#[derive(Debug)]", Incomplete(0)),
+            (")", Invalid),
+            ("fn 1", Invalid),
+            ("let = 5;", Invalid),
+        ] {
+            assert_eq!(completeness(code), expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_found_under_the_cursor() {
+        assert_eq!(word_at("Vec::new()", 6), 5..8);
+        assert_eq!(word_at("é + ab", "é + ab".len()), 5..7);
+        assert_eq!(word_at("", 0), 0..0);
+    }
+}

@@ -1,0 +1,219 @@
+//! A compiler's errors as the user sees them: against the cell's own lines, in rustc's own form.
+//!
+//! evcxr maps rustc's positions to the text that it was given; this module maps them on to the
+//! cell as the user wrote it and lets `annotate-snippets`, rustc's renderer, draw the result.
+
+use super::cell::Prepared;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
+use evcxr::CompilationError;
+use std::ops::Range;
+
+/// The name of an error that has no number of its own, such as a missing parenthesis.
+const NO_CODE: &str = "CompileError";
+
+/// A failed compile, as Jupyter wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileFailure {
+    pub ename: String,
+    pub evalue: String,
+    /// One entry for each error, with ANSI colours.
+    pub traceback: Vec<String>,
+}
+
+/// Draws the errors of one compile.
+///
+/// `cell` is the whole cell as the user wrote it, `prepared` what evcxr was given, `number` the
+/// cell's execution count.
+pub fn failure(
+    errors: &[CompilationError],
+    cell: &str,
+    prepared: &Prepared,
+    number: usize,
+) -> CompileFailure {
+    let mut shown: Vec<&CompilationError> = errors
+        .iter()
+        .filter(|error| error.level() == "error")
+        .collect();
+    if shown.is_empty() {
+        shown = errors.iter().collect();
+    }
+    // evcxr compiles more than once; the same error may come twice.
+    let mut seen = Vec::new();
+    shown.retain(|error| {
+        let text = (
+            error.message(),
+            format!("{:?}", error.primary_spanned_message().map(|m| m.span)),
+        );
+        let new = !seen.contains(&text);
+        if new {
+            seen.push(text);
+        }
+        new
+    });
+    let first = shown.first();
+    CompileFailure {
+        ename: first
+            .and_then(|error| error.code())
+            .unwrap_or(NO_CODE)
+            .to_owned(),
+        evalue: first.map_or_else(
+            || "the cell could not be compiled".to_owned(),
+            |error| {
+                error
+                    .message()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            },
+        ),
+        traceback: shown
+            .iter()
+            .map(|error| render(error, cell, prepared, number))
+            .collect(),
+    }
+}
+
+fn render(error: &CompilationError, cell: &str, prepared: &Prepared, number: usize) -> String {
+    let message = error.message();
+    let mut title = Level::ERROR.primary_title(message.as_str());
+    if let Some(code) = error.code() {
+        title = title.id(code);
+    }
+    let path = format!("cell [{number}]");
+    let spans: Vec<(Range<usize>, bool, String)> = error
+        .spanned_messages()
+        .iter()
+        .filter_map(|spanned| {
+            let span = spanned.span?;
+            let start = (span.start_line, span.start_column);
+            let range = byte_range(cell, prepared, start, (span.end_line, span.end_column))?;
+            // The message itself need not be repeated under the code.
+            let label = spanned.label.trim_start_matches("error: ");
+            let label = if label == message { "" } else { label };
+            Some((range, spanned.is_primary, label.to_owned()))
+        })
+        .collect();
+    let notes = notes(error);
+    let mut group = if spans.is_empty() {
+        Group::with_title(title)
+    } else {
+        let annotations = spans.iter().map(|(range, is_primary, label)| {
+            let kind = if *is_primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
+            let annotation = kind.span(range.clone());
+            if label.is_empty() {
+                annotation
+            } else {
+                annotation.label(label.as_str())
+            }
+        });
+        title.element(
+            Snippet::source(cell)
+                .path(path.as_str())
+                .annotations(annotations),
+        )
+    };
+    for (is_help, text) in &notes {
+        let level = if *is_help { Level::HELP } else { Level::NOTE };
+        group = group.element(level.message(text.as_str()));
+    }
+    let mut text = Renderer::styled()
+        .decor_style(DecorStyle::Ascii)
+        .render(&[group])
+        .to_string();
+    if spans.is_empty() {
+        // The error lies in code of an earlier cell; rustc's own drawing is the best there is.
+        let rendered = error.rendered();
+        if !rendered.is_empty() {
+            text.push_str("\n\n");
+            text.push_str(rendered.trim_end());
+        }
+    }
+    text
+}
+
+/// rustc's help and notes, and what is particular to cells.
+fn notes(error: &CompilationError) -> Vec<(bool, String)> {
+    let mut notes = Vec::new();
+    for child in error.json["children"].as_array().into_iter().flatten() {
+        let level = child["level"].as_str().unwrap_or_default();
+        let Some(message) = child["message"].as_str() else {
+            continue;
+        };
+        if !matches!(level, "help" | "note") || message.is_empty() {
+            continue;
+        }
+        // Lint levels are evcxr's business, and it does not show the attribute that set them.
+        if message.starts_with("`#[") {
+            continue;
+        }
+        let mut text = message.to_owned();
+        if let [span] = child["spans"].as_array().map_or(&[][..], Vec::as_slice)
+            && let Some(replacement) = span["suggested_replacement"].as_str()
+            && !replacement.trim().is_empty()
+        {
+            text = format!("{text}: `{}`", replacement.trim());
+        }
+        notes.push((level == "help", text));
+    }
+    if let Some(hint) = error.evcxr_extra_hint() {
+        notes.push((true, hint.to_owned()));
+    }
+    if matches!(error.code(), Some("E0384" | "E0596")) {
+        let text = "a variable of an earlier cell becomes mutable by `let mut x = x;`";
+        notes.push((true, text.to_owned()));
+    }
+    notes
+}
+
+/// The bytes of the cell between two positions of the text that evcxr was given; lines and columns
+/// count from 1, columns in characters.
+fn byte_range(
+    cell: &str,
+    prepared: &Prepared,
+    start: (usize, usize),
+    end: (usize, usize),
+) -> Option<Range<usize>> {
+    let offset = |(line, column): (usize, usize)| {
+        let column = prepared.column_in_cell(line, column);
+        let start: usize = cell
+            .split_inclusive('\n')
+            .take(line.checked_sub(1)?)
+            .map(str::len)
+            .sum();
+        let text = cell[start..].lines().next().unwrap_or_default();
+        let within = text
+            .char_indices()
+            .nth(column.checked_sub(1)?)
+            .map_or(text.len(), |(index, _)| index);
+        Some(start + within)
+    };
+    let start = offset(start)?;
+    Some(start..offset(end)?.max(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cell::prepare;
+    use super::*;
+
+    #[test]
+    fn positions_are_characters_of_the_users_text() {
+        let cell = "let é = 1;\né + zz";
+        let prepared = prepare(cell, true);
+        let line = prepared.text.lines().nth(1).unwrap();
+        let column = line
+            .find("zz")
+            .map(|byte| line[..byte].chars().count() + 1)
+            .unwrap();
+        let range = byte_range(cell, &prepared, (2, column), (2, column + 2)).unwrap();
+        assert_eq!(&cell[range], "zz");
+        assert_eq!(byte_range(cell, &prepared, (0, 1), (1, 1)), None);
+        let past = byte_range(cell, &prepared, (2, 80), (9, 9)).unwrap();
+        assert_eq!(past, cell.len()..cell.len());
+    }
+}

@@ -1,0 +1,317 @@
+//! evcxr made into an engine: the only room that calls it.
+//!
+//! * `cell`         a cell's text before it is compiled
+//! * `template`     the workspace with the prelude built in
+//! * `source_map`   from generated lines back to cells
+//! * `symbols`      from addresses to generated lines
+//! * `diagnostics`  compile errors as the user sees them
+//!
+//! The engine runs on a thread of its own. What a cell prints and shows does not pass here, it goes
+//! from the worker to `session` directly; the engine says how the evaluation ended.
+
+mod cell;
+mod diagnostics;
+mod source_map;
+mod symbols;
+pub mod template;
+
+pub use cell::{Completeness, completeness, word_at};
+pub use diagnostics::CompileFailure;
+pub use source_map::Place;
+
+use crate::worker;
+use cell::Prepared;
+use evcxr::{CommandContext, Error, EvalContext};
+use source_map::SourceMap;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Brings the prelude's names into scope of every cell.
+const USE_PRELUDE: &str = "use forkline::prelude::*;";
+
+/// How an evaluation failed, as far as the engine knows; `session` adds what the worker said.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// The cell does not compile.
+    Compile(CompileFailure),
+    /// The worker is gone; the text is the exit status. A new one has been started.
+    WorkerEnded(String),
+    /// Anything else that evcxr refuses, in its words.
+    Refused(String),
+}
+
+/// MIME type and text of what an evcxr command shows.
+pub type Content = HashMap<String, String>;
+
+/// One candidate of a completion.
+pub struct Candidate {
+    pub text: String,
+    pub kind: String,
+}
+
+/// Candidates and the bytes of the text that they replace.
+pub struct Completion {
+    pub candidates: Vec<Candidate>,
+    pub range: std::ops::Range<usize>,
+}
+
+/// Tells the cell places of lines in generated sources; for any thread.
+#[derive(Clone)]
+pub struct Locator {
+    map: Arc<Mutex<SourceMap>>,
+    source: Arc<PathBuf>,
+}
+
+impl Locator {
+    /// A cell's library is about to run.
+    pub fn loaded(&self, library: &str) {
+        if let Ok(source) = std::fs::read_to_string(&*self.source) {
+            lock(&self.map).loaded(library, source);
+        }
+    }
+
+    /// The place of a line of a generated source, as panics name it; `library` is the compiled
+    /// cell, the last one if it is not known.
+    pub fn place(&self, library: Option<&str>, file: &str, line: usize) -> Option<Place> {
+        let is_generated = file == "src/lib.rs" || Path::new(file) == self.source.as_path();
+        if !is_generated {
+            return None;
+        }
+        lock(&self.map).place(library, line)
+    }
+
+    /// The user's functions at an address of a cell's library, innermost first.
+    pub fn frames(&self, library: &str, address: u64) -> Vec<(String, Place)> {
+        symbols::resolve(library, address)
+            .into_iter()
+            .filter_map(|symbol| {
+                let place = self.place(Some(library), &symbol.file, symbol.line)?;
+                Some((symbol.function, place))
+            })
+            .collect()
+    }
+
+    fn begin(&self, number: usize, prepared: &Prepared) {
+        lock(&self.map).begin(number, &prepared.statements);
+    }
+}
+
+/// A running evcxr with its worker and the prelude.
+pub struct Engine {
+    context: CommandContext,
+    locator: Locator,
+    session: template::SessionDir,
+    /// None where the prelude could not be built: cells run without it.
+    prelude: Option<String>,
+    /// The user chose evcxr's own way to show results (`:fmt`, `:types`).
+    own_results: bool,
+}
+
+/// What a new engine needs.
+pub struct Settings {
+    /// The socket on which the worker finds the kernel.
+    pub side_channel: PathBuf,
+    /// The session's folder; `EVCXR_TMPDIR` must name the same.
+    pub session: PathBuf,
+}
+
+impl Engine {
+    /// Builds the prelude if need be, starts evcxr and its worker.
+    ///
+    /// # Errors
+    /// There is no usable Rust toolchain, or no place for the session's files.
+    pub fn start(settings: Settings, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Engine> {
+        let record = match template::ensure(false, progress) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                progress(&format!(
+                    "the prelude is not available in this session\n{error:#}\n"
+                ));
+                None
+            }
+        };
+        let session = template::SessionDir::create(settings.session)?;
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command.env(worker::SIDE_CHANNEL, &settings.side_channel);
+        if let Some(record) = &record {
+            command.env(worker::PRELUDE, session.path.join(&record.library));
+            command.env(worker::RUST_LIBS, &record.rust_libs);
+        }
+        let (context, outputs) = EvalContext::with_subprocess_command(command)
+            .map_err(|error| anyhow::anyhow!("evcxr cannot start: {error}"))?;
+        // The worker sends its output by the side channel. What still comes this way is the failure
+        // of a worker that cannot even start; evcxr waits until somebody has taken it.
+        std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
+        std::thread::spawn(move || {
+            while let Ok(line) = outputs.stderr.recv() {
+                eprintln!("{line}");
+            }
+        });
+        let mut engine = Engine {
+            context: CommandContext::with_eval_context(context),
+            locator: Locator {
+                map: Arc::default(),
+                source: Arc::new(session.path.join("src/lib.rs")),
+            },
+            session,
+            prelude: record.map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_line())),
+            own_results: false,
+        };
+        engine
+            .context
+            .set_opt_level("3")
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        if let Err(failure) = engine.load_prelude() {
+            progress(&format!(
+                "the prelude is not available in this session: {failure:?}\n"
+            ));
+            engine.prelude = None;
+        }
+        Ok(engine)
+    }
+
+    /// Makes the prelude a dependency and brings its names into scope.
+    fn load_prelude(&mut self) -> Result<(), Failure> {
+        let Some(prelude) = self.prelude.clone() else {
+            return Ok(());
+        };
+        self.context
+            .execute(&prelude)
+            .map(|_| ())
+            .map_err(|error| failure(error, &prelude, &cell::prepare(&prelude, false), 0))
+    }
+
+    /// The user's evcxr configuration (`init.evcxr`, `prelude.rs`, `evcxr.toml`), as evcxr_jupyter
+    /// loads it.
+    pub fn load_user_config(&mut self) -> Result<(), Failure> {
+        let text = ":load_config --quiet";
+        self.context
+            .execute(text)
+            .map(|_| ())
+            .map_err(|error| failure(error, text, &cell::prepare(text, false), 0))
+    }
+
+    /// Lets rust-analyzer read the standard library, which the first inferred `let` waits for.
+    pub fn warm_up(&mut self) {
+        let text = "let forkline_warm_up = vec![1_u8]; forkline_warm_up.";
+        let _ = self.context.completions(text, text.len());
+    }
+
+    /// Tells places for this session's cells.
+    pub fn locator(&self) -> Locator {
+        self.locator.clone()
+    }
+
+    /// Evaluates a part of a cell. `text` has the cell's line numbers: what precedes the part is
+    /// blank. `cell` is the whole cell, for messages.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn run(&mut self, number: usize, text: &str, cell: &str) -> Result<Content, Failure> {
+        let show = self.prelude.is_some() && !self.own_results;
+        let prepared = cell::prepare(text, show);
+        self.locator.begin(number, &prepared);
+        let result = self.context.execute(&prepared.text);
+        self.note_commands(text);
+        result
+            .map(|outputs| outputs.content_by_mime_type)
+            .map_err(|error| failure(error, cell, &prepared, number))
+    }
+
+    /// Follows evcxr commands that change what this engine has set up.
+    fn note_commands(&mut self, text: &str) {
+        for line in text.lines().map(str::trim) {
+            let mut words = line.splitn(2, ' ');
+            match (words.next(), words.next().map(str::trim)) {
+                (Some(":clear"), _) => {
+                    let _ = self.load_prelude();
+                }
+                (Some(":fmt"), format) => {
+                    self.own_results = !matches!(format, None | Some("{:?}"));
+                }
+                (Some(":types"), _) => self.own_results = !self.own_results,
+                (Some(word), _) if word.is_empty() || word.starts_with([':', '/']) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Starts a new worker. Variables are gone, definitions stay.
+    pub fn restart_worker(&mut self) -> Result<(), Failure> {
+        self.context
+            .execute(":restart")
+            .map(|_| ())
+            .map_err(|error| Failure::Refused(error.to_string()))
+    }
+
+    /// Variables and their types, by name.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let mut variables: Vec<_> = self
+            .context
+            .variables_and_types()
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+            .collect();
+        variables.sort();
+        variables
+    }
+
+    /// Names of functions, types, macros and imports, sorted.
+    pub fn items(&self) -> Vec<String> {
+        let mut items: Vec<_> = self
+            .context
+            .defined_item_names()
+            .map(str::to_owned)
+            .collect();
+        items.sort();
+        items
+    }
+
+    /// Candidates for the text before a byte position.
+    pub fn complete(&mut self, text: &str, position: usize) -> anyhow::Result<Completion> {
+        let found = self.context.completions(text, position)?;
+        Ok(Completion {
+            range: found.start_offset..found.end_offset,
+            candidates: found
+                .completions
+                .into_iter()
+                .map(|candidate| Candidate {
+                    text: candidate.code,
+                    kind: candidate.kind.to_owned(),
+                })
+                .collect(),
+        })
+    }
+
+    /// Documentation of what ends at a byte position: plain text and HTML.
+    pub fn inspect(&mut self, text: &str, position: usize) -> Option<(String, String)> {
+        let (plain, html) = self.context.hover_at(text, position).ok()?;
+        (plain != "No documentation found" && !plain.trim().is_empty()).then_some((plain, html))
+    }
+
+    /// Removes the session's files.
+    pub fn clean_up(&self) {
+        self.session.remove();
+    }
+}
+
+fn failure(error: Error, cell: &str, prepared: &Prepared, number: usize) -> Failure {
+    match error {
+        Error::CompilationErrors(errors) => {
+            Failure::Compile(diagnostics::failure(&errors, cell, prepared, number))
+        }
+        Error::SubprocessTerminated(text) => {
+            let status = text
+                .rsplit_once("terminated with status: ")
+                .map_or(text.as_str(), |(_, status)| status);
+            Failure::WorkerEnded(status.trim().to_owned())
+        }
+        other => Failure::Refused(other.to_string()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,487 @@
+//! The workspace in which the prelude is built once, and the copies that sessions make of it.
+//!
+//! evcxr compiles the dependencies of a notebook in a workspace of its own; with the prelude that
+//! would take most of a minute in every session. So `install.sh` lets evcxr build such a workspace
+//! once, with exactly the flags that sessions use, and a session starts from a copy: compiled
+//! libraries as hard links, everything that cargo may write to as real copies. Cargo then finds all
+//! dependencies fresh.
+//!
+//! What always holds: a template is used only by the toolchain, the forkline version and the prelude
+//! text that it was built from (its `forkline.json` says which); nothing in a session writes to it.
+
+use crate::home;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The prelude's files as they were when this binary was built: name and contents.
+static PRELUDE_FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/prelude_files.rs"));
+
+/// The versions of all dependencies that the repository was tested with.
+static LOCK_FILE: &[u8] = include_bytes!("../../../Cargo.lock");
+
+/// How cells and their dependencies are compiled. Cells are release code: evcxr's own profile has
+/// overflow checks and debug assertions on, which would distort every measurement. `:opt` still
+/// chooses the level of the cell; the dependencies stay at 3, so that a change of the level does
+/// not build them again (and with them a second prelude beside the one that is loaded). Line tables
+/// are what a backtrace needs to name the cell's line.
+const CARGO_CONFIG: &str = r#"# Written by forkline; it is replaced when forkline is updated.
+[profile.dev.package."*"]
+opt-level = 3
+debug = false
+debug-assertions = false
+overflow-checks = false
+incremental = false
+codegen-units = 16
+
+[profile.dev.package.ctx]
+debug = "line-tables-only"
+strip = "none"
+debug-assertions = false
+overflow-checks = false
+incremental = false
+codegen-units = 1
+"#;
+
+/// The file that says what a template was built from.
+const RECORD: &str = "forkline.json";
+
+/// What a template was built from, and what sessions need to know of it.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Digest of everything that goes into the build.
+    pub digest: String,
+    /// Version of the Rust compiler, for instance `1.95.0`.
+    pub rustc: String,
+    /// The folder of the compiler's own libraries.
+    pub rust_libs: PathBuf,
+    /// The prelude's library, relative to the template.
+    pub library: PathBuf,
+}
+
+/// The record of the template on disk, if there is one, without asking whether it is up to date.
+pub fn recorded() -> Option<Record> {
+    let text = fs::read_to_string(home::template_dir().join(RECORD)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The line that makes the prelude a dependency of the cells.
+pub fn dependency_line() -> String {
+    let path = home::prelude_dir();
+    // TOML's basic strings escape as JSON's do.
+    let path = serde_json::Value::from(path.to_string_lossy());
+    format!(":dep forkline = {{ path = {path} }}")
+}
+
+/// What goes into a template now.
+struct Ingredients {
+    digest: String,
+    rustc: String,
+    rust_libs: PathBuf,
+}
+
+fn ingredients() -> anyhow::Result<Ingredients> {
+    let version = output(Command::new("rustc").arg("-vV"))?;
+    let rust_libs = output(Command::new("rustc").args(["--print", "target-libdir"]))?;
+    let mut hasher = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    for (name, contents) in PRELUDE_FILES {
+        add(name.as_bytes());
+        add(contents);
+    }
+    add(LOCK_FILE);
+    add(CARGO_CONFIG.as_bytes());
+    add(version.as_bytes());
+    add(env!("CARGO_PKG_VERSION").as_bytes());
+    add(home::version_dir().as_os_str().as_encoded_bytes());
+    let digest = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let rustc = version
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "))
+        .unwrap_or("unknown")
+        .to_owned();
+    Ok(Ingredients {
+        digest,
+        rustc,
+        rust_libs: PathBuf::from(rust_libs.trim()),
+    })
+}
+
+fn output(command: &mut Command) -> anyhow::Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| {
+        format!(
+            "{name} cannot be started\n\
+             why: it is not on PATH\n\
+             do:  install Rust with rustup, then run install.sh again"
+        )
+    })?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{name} failed ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Why the template on disk cannot be used, or its record if it can.
+pub fn check() -> anyhow::Result<Result<Record, String>> {
+    let ingredients = ingredients()?;
+    let Some(record) = recorded() else {
+        return Ok(Err("the prelude has not been built yet".to_owned()));
+    };
+    if record.rustc != ingredients.rustc {
+        return Ok(Err(format!(
+            "the prelude was built by rustc {}, and now there is rustc {}",
+            record.rustc, ingredients.rustc
+        )));
+    }
+    if record.digest != ingredients.digest {
+        return Ok(Err("the prelude was built from other sources".to_owned()));
+    }
+    if !home::template_dir().join(&record.library).exists() {
+        return Ok(Err("the prelude's library is missing".to_owned()));
+    }
+    Ok(Ok(record))
+}
+
+/// Builds the template if it is missing or out of date; tells `progress` what is being done.
+/// Several processes may ask at once: one builds, the others wait for it.
+///
+/// # Errors
+/// There is no Rust toolchain, no space, or the build fails.
+pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Record> {
+    if !rebuild && let Ok(record) = check()? {
+        return Ok(record);
+    }
+    let dir = home::version_dir();
+    fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    let _lock = Lock::wait(&dir.join("template.lock"))?;
+    // Another process may have built it while this one waited.
+    let why = match check()? {
+        Ok(record) if !rebuild => return Ok(record),
+        Ok(_) => "it was asked for".to_owned(),
+        Err(why) => why,
+    };
+    progress(&format!(
+        "building the prelude, once for all sessions (half a minute on 2 cores): {why}"
+    ));
+    let ingredients = ingredients()?;
+    let template = home::template_dir();
+    remove_dir(&template)?;
+    write_prelude(&home::prelude_dir())?;
+    fs::create_dir_all(dir.join(".cargo"))?;
+    fs::write(dir.join(".cargo/config.toml"), CARGO_CONFIG)?;
+    fs::create_dir_all(&template)?;
+    fs::write(template.join("Cargo.lock"), LOCK_FILE)?;
+    build(&template, &ingredients.rust_libs)?;
+    let library = find_library(&template)?;
+    let record = Record {
+        digest: ingredients.digest,
+        rustc: ingredients.rustc,
+        rust_libs: ingredients.rust_libs,
+        library: library.strip_prefix(&template)?.to_owned(),
+    };
+    fs::write(
+        template.join(RECORD),
+        serde_json::to_string_pretty(&record)?,
+    )?;
+    Ok(record)
+}
+
+/// Lets evcxr build the workspace, in a process of its own: evcxr takes its folder from the
+/// environment, and this process may be a kernel whose environment is not to change any more.
+///
+/// The compiled cell names the folder of the standard library relative to the place where it was
+/// linked, and evcxr moves it one folder up; so the process is told where the libraries are. (The
+/// worker has no need of this, it loads them by their paths.)
+fn build(template: &Path, rust_libs: &Path) -> anyhow::Result<()> {
+    let target = rust_libs
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default();
+    let deps = template.join("target").join(target).join("debug/deps");
+    let mut libraries = rust_libs.as_os_str().to_owned();
+    libraries.push(":");
+    libraries.push(&deps);
+    let status = Command::new(std::env::current_exe()?)
+        .arg("template-build")
+        .env("EVCXR_TMPDIR", template)
+        .env("LD_LIBRARY_PATH", libraries)
+        .env("EVCXR_CONFIG_DIR", template)
+        .current_dir(template)
+        .stdin(std::process::Stdio::null())
+        .status()?;
+    anyhow::ensure!(
+        status.success(),
+        "the prelude could not be built ({status})\n\
+         why: the compiler's messages are above\n\
+         do:  forkline doctor    (names what is missing), then forkline template"
+    );
+    Ok(())
+}
+
+/// The command `forkline template-build`: everything happens in the folder that the environment
+/// names.
+pub fn build_here() -> anyhow::Result<()> {
+    let (mut context, outputs) = evcxr::CommandContext::new()?;
+    std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
+    std::thread::spawn(move || {
+        while let Ok(line) = outputs.stderr.recv() {
+            eprintln!("{line}");
+        }
+    });
+    context.execute(&format!("{}\nuse forkline::prelude::*;", dependency_line()))?;
+    Ok(())
+}
+
+fn find_library(template: &Path) -> anyhow::Result<PathBuf> {
+    for entry in fs::read_dir(template.join("target"))?.flatten() {
+        let library = entry.path().join("debug/deps/libforkline.so");
+        if library.exists() {
+            return Ok(library);
+        }
+    }
+    anyhow::bail!("the prelude was built, but its library was not found")
+}
+
+/// Writes the prelude's sources, leaving files alone that are right already: cargo judges by their
+/// times whether it must build again.
+fn write_prelude(dir: &Path) -> io::Result<()> {
+    for (name, contents) in PRELUDE_FILES {
+        let path = dir.join(name);
+        if fs::read(&path).is_ok_and(|found| found == *contents) {
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, contents)?;
+    }
+    Ok(())
+}
+
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A session's folder, removed when the kernel ends.
+pub struct SessionDir {
+    pub path: PathBuf,
+    _lock: Option<Lock>,
+}
+
+impl SessionDir {
+    /// A name for a new session; nothing is made yet, because a kernel must answer first.
+    pub fn new_path() -> PathBuf {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        home::sessions_dir().join(format!("{}-{}", std::process::id(), &id[..8]))
+    }
+
+    /// Makes the folder from the template.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written to.
+    pub fn create(path: PathBuf) -> anyhow::Result<SessionDir> {
+        fs::create_dir_all(&path).with_context(|| {
+            format!(
+                "the session's folder {} cannot be made\n\
+                 do:  free some space, or set FORKLINE_HOME to a folder with some",
+                path.display()
+            )
+        })?;
+        let lock = Lock::wait(&path.join(".lock"))?;
+        remove_stale_sessions(&path);
+        let template = home::template_dir();
+        for name in ["Cargo.toml", "Cargo.lock"] {
+            if template.join(name).exists() {
+                fs::copy(template.join(name), path.join(name))?;
+            }
+        }
+        copy_target(&template.join("target"), &path.join("target"))
+            .context("the prebuilt prelude cannot be taken over into the session's folder")?;
+        Ok(SessionDir {
+            path,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Removes the folder.
+    pub fn remove(&self) {
+        // A file that a dying cargo still writes makes the first attempt fail.
+        for _ in 0..3 {
+            if remove_dir(&self.path).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+}
+
+/// Removes the folders of kernels that were killed: nobody holds their lock any more.
+fn remove_stale_sessions(mine: &Path) {
+    for entry in fs::read_dir(home::sessions_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let path = entry.path();
+        if path == mine {
+            continue;
+        }
+        let lock = path.join(".lock");
+        let young = fs::metadata(&path)
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() < 60));
+        if (lock.exists() || !young) && Lock::try_now(&lock).is_some() {
+            let _ = remove_dir(&path);
+        }
+    }
+}
+
+/// Copies a cargo target folder without what belongs to evcxr's own crate.
+fn copy_target(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let of_cell = ["libctx", "ctx-", "ctx.", "libcode_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        if of_cell || name == "incremental" || name == ".cargo-lock" {
+            continue;
+        }
+        let (source, target) = (entry.path(), to.join(&*name));
+        if entry.file_type()?.is_dir() {
+            copy_target(&source, &target)?;
+        } else if is_final(&source) && fs::hard_link(&source, &target).is_ok() {
+            // Compilers replace these files, they never write into them.
+        } else {
+            fs::copy(&source, &target)?;
+            // Cargo compares times of its notes with those of the sources.
+            if let Ok(modified) = entry.metadata()?.modified() {
+                let _ = fs::File::options()
+                    .write(true)
+                    .open(&target)
+                    .and_then(|file| file.set_modified(modified));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_final(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("rlib" | "rmeta" | "so" | "a" | "o"))
+        || (extension.is_none()
+            && path
+                .parent()
+                .and_then(Path::parent)
+                .is_some_and(|parent| parent.ends_with("build")))
+}
+
+/// An advisory lock on a file, held as long as this lives, gone when the process is.
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Lock {
+    fn open(path: &Path) -> io::Result<fs::File> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+    }
+
+    fn wait(path: &Path) -> anyhow::Result<Lock> {
+        let file =
+            Self::open(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        file.lock()?;
+        Ok(Lock { _file: file })
+    }
+
+    fn try_now(path: &Path) -> Option<Lock> {
+        let file = Self::open(path).ok()?;
+        file.try_lock().ok()?;
+        Some(Lock { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("forkline-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_copy_links_libraries_and_copies_notes() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = scratch("copy");
+        let from = dir.join("from/debug");
+        for file in [
+            "deps/libforkline.so",
+            "deps/libctx.so",
+            ".fingerprint/forkline-1/lib-forkline",
+            ".fingerprint/ctx-1/lib-ctx",
+            "incremental/x",
+        ] {
+            let path = from.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        let to = dir.join("to");
+        copy_target(&dir.join("from"), &to).unwrap();
+        let to = to.join("debug");
+        let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
+        assert_eq!(
+            inode(to.join("deps/libforkline.so")),
+            inode(from.join("deps/libforkline.so"))
+        );
+        let note = ".fingerprint/forkline-1/lib-forkline";
+        assert_ne!(inode(to.join(note)), inode(from.join(note)));
+        assert_eq!(
+            fs::metadata(to.join(note)).unwrap().modified().unwrap(),
+            fs::metadata(from.join(note)).unwrap().modified().unwrap()
+        );
+        for absent in ["deps/libctx.so", ".fingerprint/ctx-1", "incremental"] {
+            assert!(!to.join(absent).exists(), "{absent}");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one() {
+        let dir = scratch("lock");
+        let path = dir.join("lock");
+        let held = Lock::wait(&path).unwrap();
+        assert!(Lock::try_now(&path).is_none());
+        drop(held);
+        assert!(Lock::try_now(&path).is_some());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,82 @@
+//! Where forkline keeps its files, and nothing else: every path is made here.
+//!
+//! All of it lies under one folder of the user, `$FORKLINE_HOME` if set, else
+//! `$XDG_DATA_HOME/forkline`, else `~/.local/share/forkline`:
+//!
+//! ```text
+//! bin/forkline        the installed kernel binary (a `--user` install)
+//! venv/               a Jupyter of forkline's own, if install.sh found none
+//! history.sqlite      what was typed, kept between sessions
+//! <version>/prelude   the sources of the prelude, so that the clone can be deleted
+//! <version>/template  the workspace with the prelude built, taken over by each session
+//! <version>/sessions  one folder for each running kernel
+//! ```
+
+use std::path::PathBuf;
+
+/// The folder under which everything else lies.
+///
+/// If neither a home nor an override is known, or the folder cannot be made, the system's
+/// temporary folder serves, so that a kernel starts with a read-only home too.
+pub fn data_dir() -> PathBuf {
+    let wanted = std::env::var_os("FORKLINE_HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| {
+            std::env::var_os("XDG_DATA_HOME")
+                .filter(|value| !value.is_empty())
+                .map(|base| PathBuf::from(base).join("forkline"))
+        })
+        .or_else(|| {
+            std::env::var_os("HOME")
+                .filter(|value| !value.is_empty())
+                .map(|home| PathBuf::from(home).join(".local/share/forkline"))
+        });
+    if let Some(dir) = wanted
+        && std::fs::create_dir_all(&dir).is_ok()
+        && is_writable(&dir)
+    {
+        return dir;
+    }
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    let uid = unsafe { libc::geteuid() };
+    std::env::temp_dir().join(format!("forkline-{uid}"))
+}
+
+/// The folder of this version of forkline.
+pub fn version_dir() -> PathBuf {
+    data_dir().join(env!("CARGO_PKG_VERSION"))
+}
+
+/// Where a `--user` install puts the binary.
+pub fn user_bin() -> PathBuf {
+    data_dir().join("bin/forkline")
+}
+
+/// The database of typed cells.
+pub fn history_file() -> PathBuf {
+    data_dir().join("history.sqlite")
+}
+
+/// The sources of the prelude.
+pub fn prelude_dir() -> PathBuf {
+    version_dir().join("prelude")
+}
+
+/// The workspace in which the prelude is built once.
+pub fn template_dir() -> PathBuf {
+    version_dir().join("template")
+}
+
+/// The parent of the sessions' folders.
+pub fn sessions_dir() -> PathBuf {
+    version_dir().join("sessions")
+}
+
+fn is_writable(dir: &std::path::Path) -> bool {
+    let Ok(path) = std::ffi::CString::new(dir.as_os_str().as_encoded_bytes()) else {
+        return false;
+    };
+    // SAFETY: `path` is a valid, NUL-terminated string that outlives the call.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
+}

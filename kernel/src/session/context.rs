@@ -1,0 +1,342 @@
+//! What a magic can do: run code, print, show, look at the session.
+//!
+//! One context lives as long as one cell. Magics know this type and nothing else of the session.
+
+use super::bundle;
+use super::cells::Runner;
+use super::failure::{self, CellError};
+use super::outputs::{Facts, RunTimes};
+use crate::engine::{Content, Failure};
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// See the module's text.
+pub struct CellContext<'a> {
+    runner: &'a mut Runner,
+    number: usize,
+    cell: &'a str,
+    /// Payloads of the reply.
+    pub payload: Vec<Value>,
+    /// Text of the cell's result, for the history.
+    pub result: Option<String>,
+    /// Set by `:quit`.
+    pub wants_end: bool,
+    /// Time and memory of what [`CellContext::run_code`] has run so far.
+    pub spent: Spent,
+    reports: std::collections::HashMap<String, Value>,
+}
+
+/// What the code of a cell has cost.
+#[derive(Default, Clone)]
+pub struct Spent {
+    /// From the text to the loaded library, and everything else that is not the code's own run.
+    pub compile: Duration,
+    pub runs: Vec<RunTimes>,
+}
+
+impl<'a> CellContext<'a> {
+    pub fn new(runner: &'a mut Runner, number: usize, cell: &'a str) -> CellContext<'a> {
+        CellContext {
+            runner,
+            number,
+            cell,
+            payload: Vec::new(),
+            result: None,
+            wants_end: false,
+            spent: Spent::default(),
+            reports: std::collections::HashMap::new(),
+        }
+    }
+
+    /// Runs Rust. The text keeps the cell's line numbers: what precedes it is blank lines.
+    ///
+    /// # Errors
+    /// What the front end is to show.
+    pub fn run_code(&mut self, text: &str) -> Result<(), CellError> {
+        self.bring_back_worker()?;
+        match self.attempt(text) {
+            // A `:dep` that shares a crate with the prelude may have built the prelude anew. The
+            // cell has not run yet, so it can be tried once more in a worker with the new one.
+            Err((Failure::WorkerEnded(_), facts)) if facts.prelude_changed => {
+                self.print(
+                    "stderr",
+                    "the new dependency changed a crate that the prelude uses, so the worker was \
+                     started again: variables of earlier cells are gone\n",
+                );
+                self.attempt(text)
+            }
+            result => result,
+        }
+        .map_err(|(failure, facts)| self.explain(failure, &facts))
+        .and_then(|facts| self.conclude(facts))
+    }
+
+    /// One evaluation, with all that the worker said about it.
+    fn attempt(&mut self, text: &str) -> Result<Facts, (Failure, Facts)> {
+        let shared = std::sync::Arc::clone(&self.runner.shared);
+        let started = Instant::now();
+        let result = match &mut self.runner.engine {
+            Ok(engine) => {
+                let run = std::panic::AssertUnwindSafe(|| engine.run(self.number, text, self.cell));
+                std::panic::catch_unwind(run).unwrap_or_else(|_| {
+                    Err(Failure::Refused(
+                        "the engine failed on this cell\n\
+                         why: evcxr or rust-analyzer panicked; this is a bug there, not in the cell\n\
+                         do:  write it in another way; if later cells behave oddly, restart the kernel"
+                            .to_owned(),
+                    ))
+                })
+            }
+            Err(why) => Err(Failure::Refused(why.clone())),
+        };
+        let ended = matches!(result, Err(Failure::WorkerEnded(_)));
+        let mut facts = shared.outputs.settle(ended);
+        let ran: Duration = facts.runs.iter().map(|run| run.wall).sum();
+        self.spent.compile += started.elapsed().saturating_sub(ran);
+        self.spent.runs.append(&mut facts.runs);
+        self.reports.extend(std::mem::take(&mut facts.reports));
+        match result {
+            Ok(content) => {
+                self.show_content(content);
+                Ok(facts)
+            }
+            Err(failure) => Err((failure, facts)),
+        }
+    }
+
+    /// What evcxr's own commands return.
+    fn show_content(&mut self, content: Content) {
+        if !content.is_empty() {
+            self.runner
+                .shared
+                .outputs
+                .result(bundle::from_content(content));
+        }
+    }
+
+    fn explain(&self, failure: Failure, facts: &Facts) -> CellError {
+        let interrupts = &self.runner.shared.interrupts;
+        if interrupts.requested() {
+            return failure::interrupted(interrupts.ended_worker());
+        }
+        failure::from_engine(failure, facts)
+    }
+
+    /// An evaluation that evcxr takes for a success may still have failed.
+    fn conclude(&mut self, facts: Facts) -> Result<(), CellError> {
+        if let Some(report) = &facts.panic {
+            return Err(failure::panic(report, &self.runner.cells));
+        }
+        if let Some(error) = &facts.user_error {
+            return Err(failure::returned_error(error, &self.runner.cells));
+        }
+        if !facts.lost.is_empty() {
+            self.print(
+                "stderr",
+                &format!(
+                    "lost because their type was defined anew: {}\n",
+                    facts.lost.join(", ")
+                ),
+            );
+        }
+        if facts.result.is_some() {
+            self.result = facts.result;
+        }
+        Ok(())
+    }
+
+    /// A worker that ended between cells is replaced before evcxr notices, so that this cell runs.
+    fn bring_back_worker(&mut self) -> Result<(), CellError> {
+        if !self.runner.shared.outputs.take_worker_lost() {
+            return Ok(());
+        }
+        self.print(
+            "stderr",
+            "the worker ended while no cell was running (killed from outside, or by a thread of an \
+             earlier cell): variables are gone, functions, types and imports are still defined\n",
+        );
+        match &mut self.runner.engine {
+            Ok(engine) => engine
+                .restart_worker()
+                .map_err(|failure| failure::from_engine(failure, &Facts::default())),
+            Err(why) => Err(CellError::new("EngineError", why.clone())),
+        }
+    }
+
+    /// Writes to the cell's `stdout` or `stderr`.
+    pub fn print(&self, stream: &'static str, text: &str) {
+        self.runner.shared.outputs.text(stream, text);
+    }
+
+    /// Shows something.
+    pub fn display(&self, mime: &str, text: &str) {
+        let mut data = Map::new();
+        data.insert(mime.to_owned(), Value::from(text));
+        self.runner.shared.outputs.display(bundle::with_text(data));
+    }
+
+    /// Shows text in the front end's pager.
+    pub fn page(&mut self, data: Map<String, Value>) {
+        self.payload
+            .push(json!({ "source": "page", "data": data, "start": 0 }));
+    }
+
+    /// Documentation of a path such as `Vec::push`.
+    pub fn describe(&mut self, path: &str) -> Option<Map<String, Value>> {
+        self.runner.describe(path, path.len())
+    }
+
+    /// Variables and their types.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        match &self.runner.engine {
+            Ok(engine) => engine.variables(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// What code has reported under a name since the cell began.
+    pub fn take_report(&mut self, name: &str) -> Option<Value> {
+        self.reports.remove(name)
+    }
+
+    /// The environment as cells see it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let changed = self.runner.shared.outputs.environment();
+        let mut all: std::collections::BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        for (name, value) in changed {
+            match value.as_str() {
+                Some(value) => all.insert(name, value.to_owned()),
+                None => all.remove(&name),
+            };
+        }
+        all.into_iter().collect()
+    }
+
+    /// Sets or removes an environment variable for this worker and its successors.
+    pub fn set_environment(&self, name: &str, value: Option<&str>) {
+        self.runner.shared.outputs.set_environment(name, value);
+    }
+
+    /// Moves the kernel and its worker to another folder.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub fn change_dir(&self, dir: &std::path::Path) -> std::io::Result<()> {
+        std::env::set_current_dir(dir)?;
+        self.runner
+            .shared
+            .outputs
+            .change_dir(&std::env::current_dir()?);
+        Ok(())
+    }
+
+    /// Whether the user has interrupted this cell.
+    pub fn interrupted(&self) -> bool {
+        self.runner.shared.interrupts.requested()
+    }
+
+    /// Runs a program and shows what it writes while it writes it. `input` is its standard input.
+    ///
+    /// # Errors
+    /// It cannot be started, or it does not end with success.
+    pub fn run_program(
+        &mut self,
+        what: &str,
+        command: &mut Command,
+        input: Option<&str>,
+    ) -> Result<(), CellError> {
+        command
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, value) in self.runner.shared.outputs.environment() {
+            match value.as_str() {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut child = command.spawn().map_err(|error| {
+            let program = command.get_program().to_string_lossy();
+            CellError::new(
+                "ShellError",
+                format!(
+                    "{what}: {program} cannot be started\n\
+                     why: {error}\n\
+                     do:  install it, or put its folder on PATH with %env"
+                ),
+            )
+        })?;
+        let outputs = &self.runner.shared.outputs;
+        let forward = |mut source: Box<dyn Read + Send>, stream: &'static str| {
+            let mut buffer = [0; 16 * 1024];
+            // Text is cut at line ends if possible, so that characters stay whole.
+            let mut held = Vec::new();
+            loop {
+                let count = match source.read(&mut buffer) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => count,
+                };
+                held.extend_from_slice(&buffer[..count]);
+                let valid = match std::str::from_utf8(&held) {
+                    Ok(_) => held.len(),
+                    Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                    Err(_) => held.len(),
+                };
+                let text: Vec<u8> = held.drain(..valid).collect();
+                outputs.text(stream, &String::from_utf8_lossy(&text));
+            }
+            outputs.text(stream, &String::from_utf8_lossy(&held));
+        };
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        std::thread::scope(|scope| {
+            if let (Some(mut stdin), Some(input)) = (stdin, input) {
+                scope.spawn(move || {
+                    use std::io::Write as _;
+                    let _ = stdin.write_all(input.as_bytes());
+                });
+            }
+            if let Some(stdout) = stdout {
+                scope.spawn(|| forward(Box::new(stdout), "stdout"));
+            }
+            if let Some(stderr) = stderr {
+                forward(Box::new(stderr), "stderr");
+            }
+        });
+        let status = child
+            .wait()
+            .map_err(|error| CellError::new("ShellError", error.to_string()))?;
+        if self.interrupted() {
+            return Err(CellError::new(
+                "Interrupted",
+                format!(
+                    "{what} was interrupted\nwhy: it was asked for\ndo:  go on: all variables are still there"
+                ),
+            ));
+        }
+        if status.success() {
+            return Ok(());
+        }
+        Err(CellError::new(
+            "ShellError",
+            format!(
+                "{what} ended with {status}\n\
+                 why: the program says so; what it wrote is above\n\
+                 do:  put `|| true` behind the command if its failure does not matter"
+            ),
+        ))
+    }
+
+    /// The kernel is to end after this cell.
+    pub fn end_kernel(&mut self) {
+        self.wants_end = true;
+    }
+}

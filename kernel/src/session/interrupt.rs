@@ -1,0 +1,129 @@
+//! Interrupting whatever the engine does: a cell's code, or a compile.
+
+use super::outputs::Outputs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The state of interrupts, shared by the control thread and the engine's.
+#[derive(Default)]
+pub struct Interrupts {
+    requested: AtomicBool,
+    /// Which execution is in progress; even numbers mean none.
+    execution: AtomicU64,
+    worker_ended: AtomicBool,
+}
+
+impl Interrupts {
+    /// A cell begins.
+    pub fn begin(&self) {
+        self.requested.store(false, Ordering::SeqCst);
+        self.worker_ended.store(false, Ordering::SeqCst);
+        self.execution.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The cell is over.
+    pub fn end(&self) {
+        self.execution.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether the cell in progress was interrupted.
+    pub fn requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
+    }
+
+    /// Whether the interrupt ended the worker.
+    pub fn ended_worker(&self) -> bool {
+        self.worker_ended.load(Ordering::SeqCst)
+    }
+
+    /// Interrupts the cell in progress, if there is one, and returns when it is over or three
+    /// seconds have passed. A cell goes from compiling to running at any moment, so both are looked
+    /// for again and again.
+    pub fn interrupt(&self, outputs: &Outputs) {
+        let execution = self.execution.load(Ordering::SeqCst);
+        if execution % 2 == 0 {
+            return;
+        }
+        self.requested.store(true, Ordering::SeqCst);
+        for _ in 0..60 {
+            if self.execution.load(Ordering::SeqCst) != execution {
+                return;
+            }
+            let worker = outputs.worker_pid();
+            if outputs.is_running() {
+                if let Some(pid) = worker {
+                    self.worker_ended.store(true, Ordering::SeqCst);
+                    kill_group(pid);
+                }
+            } else {
+                kill_children(worker);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Ends a worker and all that its cells started.
+pub fn kill_group(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; the worker leads a group of its own.
+        unsafe { libc::kill(-pid, libc::SIGKILL) };
+    }
+}
+
+/// Ends all processes below this one, apart from the worker and its own: cargo, rustc, a shell.
+pub fn kill_children(worker: Option<i32>) {
+    let processes = processes();
+    let mut doomed = vec![std::process::id() as i32];
+    let mut index = 0;
+    while index < doomed.len() {
+        let parent = doomed[index];
+        for (pid, of) in &processes {
+            if *of == parent && Some(*pid) != worker && !is_worker(*pid) {
+                doomed.push(*pid);
+            }
+        }
+        index += 1;
+    }
+    for pid in &doomed[1..] {
+        // SAFETY: a plain system call on a process that is below this one.
+        unsafe { libc::kill(*pid, libc::SIGKILL) };
+    }
+}
+
+/// A worker that has not said hello yet is known by its program, which is this one.
+fn is_worker(pid: i32) -> bool {
+    let executable = |pid: &str| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    executable(&pid.to_string()).is_some_and(|exe| Some(exe) == executable("self"))
+}
+
+/// All processes and their parents.
+fn processes() -> Vec<(i32, i32)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let status = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name in parentheses may hold anything, spaces and parentheses included.
+            let (_, rest) = status.rsplit_once(')')?;
+            let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+            Some((pid, parent))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_found_and_ended() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        assert!(processes().contains(&(child.id() as i32, std::process::id() as i32)));
+        kill_children(None);
+        assert!(!child.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,147 @@
+//! One notebook's life: requests come in, cells run one after the other, answers go out.
+//!
+//! * `info`, `history`, `queue`   what can be answered or kept without the engine
+//! * `requests`                   the thread of the shell socket: answers at once or queues
+//! * `control`, `interrupt`       the thread of the control socket: interrupt, shutdown
+//! * `cells`, `context`           the engine's thread: one cell after the other
+//! * `side_channel`, `outputs`    from the worker's frames to the front end's messages
+//! * `failure`, `panics`          how a failed cell is told
+//!
+//! What always holds: control requests are answered whatever a cell does; only the engine's thread
+//! runs cells; every request is framed by busy and idle under its own parent.
+
+mod bundle;
+mod cells;
+mod context;
+mod control;
+mod failure;
+mod history;
+mod info;
+mod interrupt;
+mod outputs;
+mod panics;
+mod queue;
+mod requests;
+mod side_channel;
+
+pub use context::CellContext;
+pub use failure::CellError;
+pub use outputs::RunTimes;
+
+use crate::engine::template::SessionDir;
+use crate::home;
+use crate::protocol::{self, Connection, Incoming, Parent};
+use history::History;
+use interrupt::Interrupts;
+use outputs::Outputs;
+use queue::Queue;
+use side_channel::SideChannel;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// What the threads of a session share.
+struct Shared {
+    wire: protocol::Wire,
+    outputs: Arc<Outputs>,
+    queue: Queue,
+    history: Mutex<History>,
+    interrupts: Interrupts,
+    side_channel: SideChannel,
+    session_dir: std::path::PathBuf,
+    /// Names for completion while the engine is busy.
+    names: Mutex<Vec<(String, &'static str)>>,
+}
+
+/// Serves one connection until a front end asks for the end, or nobody is left.
+///
+/// # Errors
+/// The connection file is unusable or a port is taken.
+pub fn run(connection_file: &Path) -> anyhow::Result<()> {
+    let connection = Connection::read(connection_file)?;
+    // JupyterLab drops messages of another session than that of the kernel_info reply, so there is
+    // one for the kernel's life.
+    let session = uuid::Uuid::new_v4().to_string();
+    let (shell_sender, shell) = crossbeam_channel::unbounded();
+    let (control_sender, control) = crossbeam_channel::unbounded();
+    let (stdin_sender, stdin) = crossbeam_channel::unbounded();
+    let session_dir = SessionDir::new_path();
+    prepare_environment(&session_dir);
+    // The ports first: front ends wait until they can connect.
+    let incoming = Incoming {
+        shell: shell_sender,
+        control: control_sender,
+        stdin: stdin_sender,
+    };
+    let signals = control::block_signals();
+    let wire = protocol::serve(&connection, incoming, &session)?;
+    wire.status(&Parent::default(), "starting");
+    let outputs = Arc::new(Outputs::new(wire.clone()));
+    let shared = Arc::new(Shared {
+        side_channel: SideChannel::listen(Arc::clone(&outputs))?,
+        history: Mutex::new(History::open(&home::history_file())),
+        queue: Queue::default(),
+        interrupts: Interrupts::default(),
+        names: Mutex::default(),
+        wire,
+        outputs,
+        session_dir,
+    });
+    shared.queue.set_busy();
+    let thread = |name: &str, body: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)
+    };
+    let with = |body: fn(&Arc<Shared>)| -> Box<dyn FnOnce() + Send> {
+        let shared = Arc::clone(&shared);
+        Box::new(move || body(&shared))
+    };
+    // The worker dies with the thread that started it, so this one lives as long as the kernel.
+    thread("cells", with(cells::serve))?;
+    let for_stdin = Arc::clone(&shared);
+    thread(
+        "stdin",
+        Box::new(move || {
+            for message in stdin {
+                if message.kind() == "input_reply" {
+                    for_stdin
+                        .outputs
+                        .input_reply(message.content["value"].as_str());
+                }
+            }
+        }),
+    )?;
+    let for_shell = Arc::clone(&shared);
+    thread(
+        "shell",
+        Box::new(move || requests::serve(&for_shell, &shell)),
+    )?;
+    let for_signals = Arc::clone(&shared);
+    thread(
+        "signals",
+        Box::new(move || control::serve_signals(&for_signals, &signals)),
+    )?;
+    thread("parent", with(control::watch_parent))?;
+    control::serve(&shared, &control);
+    Ok(())
+}
+
+/// What evcxr reads from the environment. This is the last moment at which the process has one
+/// thread, and so the only one at which its environment may change.
+fn prepare_environment(session_dir: &Path) {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    // A front end started from a desktop has no cargo on its PATH; install.sh wrote down where it
+    // was.
+    if let Some(cargo) = std::env::var_os("FORKLINE_CARGO_BIN") {
+        let known = std::env::split_paths(&path).any(|dir| dir == Path::new(&cargo));
+        if !known {
+            path.push(":");
+            path.push(cargo);
+        }
+    }
+    // SAFETY: no other thread exists yet.
+    unsafe {
+        std::env::set_var("PATH", path);
+        std::env::set_var("EVCXR_TMPDIR", session_dir);
+    }
+}

@@ -1,0 +1,119 @@
+//! The listening end of the side channel: each connection of a worker gets a thread that reads its
+//! frames and hands them to [`Outputs`].
+
+use super::outputs::Outputs;
+use crate::worker::frames::Decoder;
+use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Stream text waits this many milliseconds for more, so that a loop of prints becomes a few
+/// messages instead of thousands; nobody sees the difference.
+const GATHER: i32 = 8;
+
+/// The socket's place, removed when the kernel ends.
+pub struct SideChannel {
+    dir: PathBuf,
+}
+
+impl SideChannel {
+    /// Listens in a new folder that only this user may enter.
+    ///
+    /// # Errors
+    /// No temporary folder can be written to.
+    pub fn listen(outputs: Arc<Outputs>) -> anyhow::Result<SideChannel> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let name = format!("forkline-{}", &id[..12]);
+        // A socket's path has about 100 bytes; a deep TMPDIR leaves no room.
+        let mut base = std::env::temp_dir();
+        if base.as_os_str().len() > 60 {
+            base = PathBuf::from("/tmp");
+        }
+        let dir = base.join(name);
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|error| {
+                anyhow::anyhow!(
+                    "{} cannot be made\nwhy: {error}\ndo:  set TMPDIR to a folder that can be written to",
+                    dir.display()
+                )
+            })?;
+        let channel = SideChannel { dir };
+        let listener = UnixListener::bind(channel.path())?;
+        std::thread::Builder::new()
+            .name("side-channel".to_owned())
+            .spawn(move || accept(&listener, &outputs))?;
+        Ok(channel)
+    }
+
+    /// The socket for workers to connect to.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join("side")
+    }
+
+    /// Removes the socket and its folder.
+    pub fn remove(&self) {
+        let _ = std::fs::remove_dir_all::<&Path>(&self.dir);
+    }
+}
+
+fn accept(listener: &UnixListener, outputs: &Arc<Outputs>) {
+    for (connection, stream) in (1..).zip(listener.incoming()) {
+        let Ok(stream) = stream else { continue };
+        outputs.connected(connection);
+        let outputs = Arc::clone(outputs);
+        let name = format!("worker-{connection}");
+        let started = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || read(connection, stream, &outputs));
+        if let Err(error) = started {
+            eprintln!("forkline: no thread for a worker's output: {error}");
+        }
+    }
+}
+
+fn read(connection: u64, mut stream: UnixStream, outputs: &Outputs) {
+    let mut decoder = Decoder::default();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut waiting = false;
+    loop {
+        if waiting && !is_readable(&stream) {
+            outputs.flush();
+            waiting = false;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => decoder.push(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        }
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => outputs.take(connection, &stream, &frame),
+                Ok(None) => break,
+                Err(error) => {
+                    eprintln!("forkline: a worker's output cannot be understood: {error}");
+                    outputs.disconnected(connection);
+                    return;
+                }
+            }
+        }
+        waiting = true;
+    }
+    outputs.disconnected(connection);
+}
+
+/// Whether more comes within [`GATHER`] milliseconds.
+fn is_readable(stream: &UnixStream) -> bool {
+    let mut entry = libc::pollfd {
+        fd: stream.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid entry for the time of the call.
+    unsafe { libc::poll(&raw mut entry, 1, GATHER) > 0 }
+}

@@ -1,0 +1,219 @@
+//! The process in which cells run. Nothing else runs user code.
+//!
+//! evcxr starts it (see `engine`), sends it one load order per cell on its standard input and reads
+//! its own protocol lines back. Everything else that a cell produces leaves by the side channel:
+//!
+//! * `frames`     the layout of what travels on the side channel; the kernel reads with it too
+//! * `channel`    one ordered stream out of all that a process prints and shows
+//! * `interpose`  how the C library's `write`, `read` and `pthread_create` lead here
+//! * `sentinels`  evcxr's own words in the standard output
+//! * `prelude`    the prelude's library and its C interface
+//! * `backtrace`  the cells' part of a stack
+//! * `crash`      what a fatal signal leaves behind
+//!
+//! What always holds: a cell's load order is answered to evcxr only after everything that the cell
+//! wrote has been sent; the process and its children end when the kernel does.
+
+mod backtrace;
+mod channel;
+mod crash;
+pub mod frames;
+mod interpose;
+mod prelude;
+mod sentinels;
+
+use frames::Kind;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::io::{BufRead, BufReader};
+use std::os::fd::FromRawFd;
+use std::time::{Duration, Instant};
+
+/// Environment variable: path of the kernel's side channel socket.
+pub const SIDE_CHANNEL: &str = "FORKLINE_SIDE_CHANNEL";
+/// Environment variable: path of the prelude's library.
+pub const PRELUDE: &str = "FORKLINE_PRELUDE";
+/// Environment variable: the folder of the toolchain's own libraries.
+pub const RUST_LIBS: &str = "FORKLINE_RUST_LIBS";
+
+/// Exit status when evcxr's order could not be carried out; evcxr's own runtime uses the same.
+const CANNOT_LOAD: i32 = 99;
+
+/// Runs cells until evcxr closes the pipe or the kernel goes away.
+pub fn main() -> ! {
+    let commands = match start() {
+        Ok(commands) => commands,
+        Err(error) => {
+            eprintln!("forkline worker: {error:#}");
+            std::process::exit(CANNOT_LOAD);
+        }
+    };
+    let mut cells = Cells {
+        store: std::ptr::null_mut(),
+    };
+    for line in BufReader::new(commands).lines() {
+        let Ok(line) = line else { break };
+        if let Err(error) = cells.carry_out(&line) {
+            channel::send(Kind::LoadFailed, error.as_bytes());
+            channel::end();
+            std::process::exit(CANNOT_LOAD);
+        }
+    }
+    // evcxr has closed the pipe. Skip the destructors of the cells' libraries: threads of the user
+    // may still use what they would tear down.
+    channel::end();
+    // SAFETY: `_exit` ends the process without running any further code of it.
+    unsafe { libc::_exit(0) }
+}
+
+/// Takes over the standard streams, opens the side channel and loads the prelude.
+fn start() -> anyhow::Result<std::fs::File> {
+    let address = std::env::var_os(SIDE_CHANNEL).ok_or_else(|| {
+        anyhow::anyhow!("{SIDE_CHANNEL} is not set; only the kernel starts workers")
+    })?;
+    // SAFETY: no other thread exists yet, so nobody reads the environment meanwhile.
+    unsafe {
+        // A process that the cell starts is not a worker, and a kernel in it is not one either.
+        std::env::remove_var("EVCXR_IS_RUNTIME");
+        std::env::remove_var(SIDE_CHANNEL);
+    }
+    // SAFETY: plain system calls. A process group of our own lets the kernel end all that a cell
+    // started; the death signal makes the group follow a killed kernel (see `crash::install`).
+    unsafe {
+        libc::setpgid(0, 0);
+        #[cfg(target_os = "linux")]
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP);
+    }
+    crash::install(address.as_ref());
+    let commands = channel::open(address.as_ref())?;
+    prelude::load()?;
+    channel::wait_until_configured(Duration::from_secs(10));
+    // SAFETY: `commands` is a descriptor that `channel::open` made and gave away.
+    Ok(unsafe { std::fs::File::from_raw_fd(commands) })
+}
+
+struct Cells {
+    /// evcxr's variable store. Its type is known to the cells' code only.
+    store: *mut c_void,
+}
+
+impl Cells {
+    /// Carries out one line of evcxr's protocol.
+    fn carry_out(&mut self, line: &str) -> Result<(), String> {
+        // The path may hold spaces; the function's name cannot.
+        let order = line
+            .strip_prefix("LOAD_AND_RUN ")
+            .and_then(|rest| rest.rsplit_once(' '));
+        let Some((path, function)) = order else {
+            return Err(format!("evcxr sent an unknown order: {line}"));
+        };
+        if prelude::has_changed() {
+            channel::send(Kind::PreludeChanged, &[]);
+            channel::end();
+            std::process::exit(CANNOT_LOAD);
+        }
+        let run = channel::begin_run(path);
+        let function = load(path, function)?;
+        prelude::cell_begin();
+        let before = Usage::now();
+        // SAFETY: evcxr generated the function for this store, which it created itself in an
+        // earlier call (null in the first). Panics do not cross: evcxr catches them inside.
+        self.store = unsafe { function(self.store) };
+        let report = before.report();
+        prelude::cell_end();
+        channel::end_run(run, &report);
+        Ok(())
+    }
+}
+
+type CellFunction = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// Loads a cell's library and finds its function. Libraries stay loaded for ever: threads and
+/// destructors of thread-locals may run their code at any later time.
+fn load(path: &str, function: &str) -> Result<CellFunction, String> {
+    let no_nul = |text: &str| CString::new(text).map_err(|_| format!("a NUL byte in `{text}`"));
+    let (path, function) = (no_nul(path)?, no_nul(function)?);
+    // SAFETY: loading runs the library's initialisers, which is what was asked for.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    if library.is_null() {
+        return Err(format!(
+            "the cell's library cannot be loaded: {}",
+            dl_error()
+        ));
+    }
+    // SAFETY: `library` is a handle from dlopen, `function` a valid C string.
+    let address = unsafe { libc::dlsym(library, function.as_ptr()) };
+    if address.is_null() {
+        return Err(format!("the cell's function is missing: {}", dl_error()));
+    }
+    // SAFETY: evcxr generates this function with exactly this C signature.
+    Ok(unsafe { std::mem::transmute::<*mut c_void, CellFunction>(address) })
+}
+
+/// What the dynamic linker says about its last failure.
+fn dl_error() -> String {
+    // SAFETY: dlerror returns null or a C string that stays valid until the next dl call of this
+    // thread.
+    unsafe {
+        let message: *const c_char = libc::dlerror();
+        if message.is_null() {
+            "no reason given".to_owned()
+        } else {
+            CStr::from_ptr(message).to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// Time and memory at one moment, to be compared with a later one.
+struct Usage {
+    wall: Instant,
+    user: Duration,
+    system: Duration,
+}
+
+impl Usage {
+    fn now() -> Usage {
+        let (user, system, _) = resource_usage();
+        Usage {
+            wall: Instant::now(),
+            user,
+            system,
+        }
+    }
+
+    /// JSON of what has been used since: nanoseconds, and the peak memory of the process in KiB.
+    fn report(&self) -> String {
+        let wall = self.wall.elapsed();
+        let (user, system, peak_kib) = resource_usage();
+        format!(
+            r#"{{"wall":{},"user":{},"system":{},"peak_kib":{peak_kib}}}"#,
+            wall.as_nanos(),
+            (user - self.user).as_nanos(),
+            (system - self.system).as_nanos(),
+        )
+    }
+}
+
+/// Processor time so far, and the peak of resident memory in KiB. The peak is not taken from
+/// getrusage, where it begins with that of the kernel, from which this process was forked.
+fn resource_usage() -> (Duration, Duration, u64) {
+    // SAFETY: an all-zero rusage is valid, and getrusage only writes into it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let duration = |time: libc::timeval| {
+        Duration::new(time.tv_sec as u64, 0) + Duration::from_micros(time.tv_usec as u64)
+    };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok());
+    (
+        duration(usage.ru_utime),
+        duration(usage.ru_stime),
+        peak.unwrap_or(0),
+    )
+}
