@@ -1,0 +1,154 @@
+"""Interrupts: the cell ends and says so, the kernel goes on, and nothing else is harmed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness import Client, eventually
+
+SLOW_TO_COMPILE = (
+    "#[allow(long_running_const_eval)]\n"
+    "pub const SLOW: u64 = { let mut i = 0u64; while i < 10_000_000_000 { i += 1; } i };\nSLOW"
+)
+
+
+def interrupted(kernel: Client, code: str, within: float = 10.0):
+    """Run the cell until it says `started`, interrupt it, and return its result."""
+    request = kernel.start_execute(code)
+    kernel.wait_printed(request, "started")
+    asked = time.monotonic()
+    kernel.interrupt().expect_ok()
+    result = kernel.collect(request, timeout=within).expect_error("Interrupted")
+    assert result.reply.at - asked < within
+    return result
+
+
+LOOPS = {
+    "sleep": "std::thread::sleep(std::time::Duration::from_secs(600));",
+    "busy loop": "loop { std::hint::spin_loop(); }",
+    "busy loop in a function": "pub fn spin() { loop { std::hint::spin_loop(); } }\nspin();",
+    "join of a thread": "std::thread::spawn(|| loop { std::hint::spin_loop(); }).join().unwrap();",
+    "channel": "let (_keep, receiver) = std::sync::mpsc::channel::<i32>(); receiver.recv().unwrap();",
+    "child process": 'std::process::Command::new("sleep").arg("600").status().unwrap();',
+    "catches panics": "loop { let _ = std::panic::catch_unwind(|| std::thread::sleep(std::time::Duration::from_millis(1))); }",
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_running_cell_ends_as_interrupted(kernel: Client, name: str) -> None:
+    result = interrupted(kernel, f'println!("started");\n{LOOPS[name]}')
+    result.equal(result.stdout, "started\n", "text printed before")
+    after = kernel.run("6 * 7")
+    after.equal(after.text, "42")
+
+
+def test_endless_printing_ends(kernel: Client) -> None:
+    request = kernel.start_execute('let mut i = 0u64; loop { println!("started {i}"); i += 1; }')
+    kernel.wait_printed(request, "started 100\n")
+    kernel.interrupt().expect_ok()
+    kernel.collect(request, timeout=20).expect_error("Interrupted")
+    kernel.settle()
+    after = kernel.run('println!("quiet");')
+    after.equal(after.stdout, "quiet\n", "the next cell's text")
+
+
+@pytest.mark.design
+@pytest.mark.parametrize("name", ["sleep", "busy loop"])
+def test_interrupt_keeps_variables(kernel: Client, name: str) -> None:
+    kernel.run("let held = vec![1, 2, 3];")
+    worker = kernel.worker_pid()
+    interrupted(kernel, f'println!("started");\n{LOOPS[name]}')
+    result = kernel.run("held.len()")
+    result.equal(result.text, "3")
+    assert kernel.worker_pid() == worker
+
+
+def test_interrupt_keeps_functions_and_types(kernel: Client) -> None:
+    kernel.run("#[derive(Debug)] pub struct Staying(u8);\npub fn staying() -> Staying { Staying(7) }")
+    interrupted(kernel, f'println!("started");\n{LOOPS["join of a thread"]}')
+    result = kernel.run("staying().0")
+    result.equal(result.text, "7")
+
+
+def test_interrupt_of_an_idle_kernel_is_harmless(kernel: Client) -> None:
+    kernel.run("let undisturbed = 42;")
+    worker = kernel.worker_pid()
+    for _ in range(3):
+        kernel.interrupt().expect_ok()
+    result = kernel.run("undisturbed")
+    result.equal(result.text, "42")
+    assert kernel.worker_pid() == worker
+
+
+def test_interrupt_just_after_a_cell_does_not_hit_the_next(kernel: Client) -> None:
+    for n in range(5):
+        kernel.run("1")
+        kernel.interrupt().expect_ok()
+        result = kernel.run(f"std::thread::sleep(std::time::Duration::from_millis(20)); {n}")
+        result.equal(result.text, str(n))
+
+
+def test_interrupt_aborts_the_queue(kernel: Client) -> None:
+    request = kernel.start_execute(f'println!("started"); {LOOPS["busy loop"]}')
+    queued = [kernel.start_execute(f'println!("must not run {i}");') for i in range(2)]
+    kernel.wait_printed(request, "started")
+    kernel.interrupt().expect_ok()
+    kernel.collect(request, timeout=10).expect_error("Interrupted")
+    assert [kernel.collect(q).status for q in queued] == ["aborted", "aborted"]
+    assert kernel.run("6 * 7").text == "42"
+
+
+def test_second_interrupt_is_answered_too(kernel: Client) -> None:
+    request = kernel.start_execute(f'println!("started"); {LOOPS["catches panics"]}')
+    kernel.wait_printed(request, "started")
+    first = kernel.send("interrupt_request", channel="control")
+    second = kernel.send("interrupt_request", channel="control")
+    kernel.collect(first).expect_ok()
+    kernel.collect(second).expect_ok()
+    kernel.collect(request, timeout=10).expect_error("Interrupted")
+    assert kernel.run("6 * 7").text == "42"
+
+
+# ---- while compiling
+
+
+def compilers(kernel: Client) -> list:
+    found = []
+    for process in kernel.process.descendants():
+        try:
+            if process.name() in ("rustc", "cargo") or "rustc" in " ".join(process.cmdline()[:2]):
+                found.append(process)
+        except Exception:
+            continue
+    return found
+
+
+def test_interrupt_stops_a_compile_and_keeps_variables(kernel: Client) -> None:
+    kernel.run("let through_compile = vec![1, 2];")
+    worker = kernel.worker_pid()
+    request = kernel.start_execute(SLOW_TO_COMPILE)
+    eventually(lambda: compilers(kernel), 20, "a rustc under the kernel")
+    kernel.interrupt().expect_ok()
+    kernel.collect(request, timeout=10).expect_error("Interrupted")
+    eventually(lambda: not compilers(kernel), 5, "the rustc gone")
+    result = kernel.run("through_compile.len()")
+    result.equal(result.text, "2")
+    assert kernel.worker_pid() == worker
+
+
+def test_interrupt_during_a_dependency_keeps_variables(kernel: Client, tmp_path) -> None:
+    crate = tmp_path / "slow_neighbour"
+    (crate / "src").mkdir(parents=True)
+    (crate / "Cargo.toml").write_text('[package]\nname = "slow_neighbour"\nversion = "0.1.0"\nedition = "2024"\n')
+    slow = SLOW_TO_COMPILE.removesuffix("\nSLOW")
+    (crate / "src/lib.rs").write_text(f"{slow}\npub fn slow() -> u64 {{ SLOW }}\n")
+    kernel.run("let through_dep = 5;")
+    request = kernel.start_execute(f':dep slow_neighbour = {{ path = "{crate}" }}\nslow_neighbour::slow()')
+    eventually(lambda: any("slow_neighbour" in " ".join(p.cmdline()) for p in compilers(kernel) if p.is_running()), 30, "the crate being compiled")
+    kernel.interrupt().expect_ok()
+    kernel.collect(request, timeout=15).expect_error("Interrupted")
+    eventually(lambda: not compilers(kernel), 5, "the compilers gone")
+    result = kernel.run("through_dep")
+    result.equal(result.text, "5")

@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Runs all that a commit must pass, stage by stage, or the stages that are named:
+#
+#   tests/run.sh                     everything
+#   tests/run.sh fmt clippy cargo    what needs no Jupyter
+#   tests/run.sh conformance         one suite of pytest (installs for the tests first)
+#
+# The kernel is installed under a prefix and a data folder of the tests' own: the user's own
+# installation is neither used nor changed. FORKLINE_TESTS_NO_SKIP=1 makes every skip a failure.
+# The last line counts the tests of all stages; a stage that counts nothing is one test.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/forkline
+readonly VENV=$CACHE/test-venv
+readonly PREFIX=$CACHE/test-prefix
+readonly LOGS=$CACHE/test-logs
+# No stage takes nearly as long; one that hangs must not hold up the others for ever.
+readonly STAGE_LIMIT=45m
+
+readonly STAGES=(fmt clippy cargo install venv conformance robustness notebooks tidy)
+readonly SUITES=(conformance robustness notebooks tidy)
+
+# ---- the stages ---------------------------------------------------------------------------------
+
+limited() { timeout --kill-after=10 "$STAGE_LIMIT" "$@"; }
+
+stage_fmt() { cargo fmt --all --check; }
+
+stage_clippy() {
+    cargo clippy --release --workspace --all-targets --locked -- -D warnings
+}
+
+stage_cargo() { limited cargo test --release --workspace --locked --no-fail-fast; }
+
+stage_install() {
+    cargo build --release -p forkline-kernel --locked
+    "$FORKLINE_BIN" install --prefix "$PREFIX"
+    limited "$FORKLINE_BIN" template
+}
+
+stage_venv() {
+    if cmp -s tests/requirements.txt "$VENV/requirements.txt" && "$VENV/bin/python" -c 'import zmq'; then
+        echo "$VENV is up to date"
+        return
+    fi
+    rm -rf "$VENV"
+    local python
+    for python in python3 /usr/bin/python3 none; do
+        if [[ $python == none ]]; then
+            echo "test venv: no python3 can make one"
+            echo "why: tried python3 and /usr/bin/python3; probably the module venv or ensurepip is missing"
+            echo "do:  sudo apt-get install python3-venv"
+            return 1
+        fi
+        if "$python" -m venv --clear "$VENV"; then
+            break
+        fi
+    done
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+    # Copied last: only a venv that is complete counts as up to date.
+    cp tests/requirements.txt "$VENV/requirements.txt"
+}
+
+suite() {
+    limited "$VENV/bin/python" -m pytest "tests/$1" --color=no --durations=5 \
+        -o cache_dir="$CACHE/pytest"
+}
+
+stage_conformance() { suite conformance; }
+stage_robustness() { suite robustness; }
+stage_notebooks() { suite notebooks; }
+stage_tidy() { suite tidy; }
+
+# ---- counting -----------------------------------------------------------------------------------
+
+# counts LOG: "passed failed skipped", summed over the result lines of cargo and of pytest.
+counts() {
+    awk '
+        function number(text, word,    part) {
+            if (!match(text, "[0-9]+ " word)) return 0
+            part = substr(text, RSTART, RLENGTH)
+            sub(/ .*/, "", part)
+            return part + 0
+        }
+        /^test result: / {
+            passed += number($0, "passed"); failed += number($0, "failed")
+            skipped += number($0, "ignored")
+        }
+        # "=== 3 passed, 1 skipped in 2.10s ===", without the marks if pytest is quiet.
+        /^(=+ )?[0-9]+ [a-z]+.* in [0-9.]+s/ {
+            passed += number($0, "passed") + number($0, "xpassed")
+            failed += number($0, "failed") + number($0, "error")
+            skipped += number($0, "skipped") + number($0, "xfailed")
+        }
+        END { print passed + 0, failed + 0, skipped + 0 }
+    ' "$1"
+}
+
+total_passed=0
+total_failed=0
+total_skipped=0
+rows=()
+
+# record STAGE SECONDS RESULT PASSED FAILED SKIPPED
+record() {
+    rows+=("$(printf '%-12s %7s  %-7s %7s %7s %8s' "$@")")
+    total_passed=$((total_passed + $4))
+    total_failed=$((total_failed + $5))
+    total_skipped=$((total_skipped + $6))
+}
+
+# run_stage STAGE: runs it, keeps its output, records how it ended; sets stage_code.
+#
+# Never call it in a condition: bash would ignore `set -e` inside the stage.
+run_stage() {
+    local stage=$1 log=$LOGS/$1.log started=$SECONDS passed failed skipped result
+    printf '\n==> %s\n' "$stage"
+    set +e
+    (
+        set -e
+        "stage_$stage"
+    ) 2>&1 | tee "$log"
+    stage_code=${PIPESTATUS[0]}
+    set -e
+    read -r passed failed skipped < <(counts "$log")
+    if [[ $stage_code -eq 0 ]]; then
+        result=ok
+        [[ $((passed + failed + skipped)) -gt 0 ]] || passed=1
+    else
+        result=FAILED
+        [[ $failed -gt 0 ]] || failed=1
+    fi
+    record "$stage" "$((SECONDS - started))" "$result" "$passed" "$failed" "$skipped"
+}
+
+# ---- what to run --------------------------------------------------------------------------------
+
+is_one_of() { # WORD WORDS...
+    local word
+    for word in "${@:2}"; do
+        [[ $word != "$1" ]] || return 0
+    done
+    return 1
+}
+
+for stage in "$@"; do
+    if ! is_one_of "$stage" "${STAGES[@]}"; then
+        printf '%s: no such stage\nwhy: the stages are: %s\ndo:  tests/run.sh    (all of them)\n' \
+            "$stage" "${STAGES[*]}" >&2
+        exit 2
+    fi
+done
+
+wanted=()
+for stage in "${STAGES[@]}"; do
+    if [[ $# -eq 0 ]] || is_one_of "$stage" "$@"; then
+        wanted+=("$stage")
+    elif [[ $stage == install || $stage == venv ]]; then
+        # A suite that is named brings what it stands on.
+        for suite in "${SUITES[@]}"; do
+            if is_one_of "$suite" "$@"; then
+                wanted+=("$stage")
+                break
+            fi
+        done
+    fi
+done
+
+command -v cargo >/dev/null || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+target=$(cargo metadata --no-deps --format-version 1 --locked |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+mkdir -p "$LOGS"
+export FORKLINE_BIN=$target/release/forkline
+export FORKLINE_HOME=$CACHE/test-home
+export JUPYTER_PATH=$PREFIX/share/jupyter
+export PATH=$VENV/bin:$PATH
+
+any_failed=no
+stopped_by=
+for stage in "${wanted[@]}"; do
+    if [[ -n $stopped_by ]]; then
+        record "$stage" - "not run" 0 0 1
+    elif is_one_of "$stage" "${SUITES[@]}" && ! compgen -G "tests/$stage/test_*.py" >/dev/null; then
+        printf '\n==> %s\nskipped: there is no tests/%s/test_*.py\n' "$stage" "$stage"
+        record "$stage" 0 skipped 0 0 1
+    else
+        run_stage "$stage"
+        [[ $stage_code -ne 0 ]] || continue
+        any_failed=yes
+        # Without a kernel or a pytest the suites would only repeat that it is not there.
+        [[ $stage != install && $stage != venv ]] || stopped_by=$stage
+    fi
+done
+
+printf '\n%-12s %7s  %-7s %7s %7s %8s\n' stage seconds result passed failed skipped
+printf '%s\n' "${rows[@]}"
+[[ -z $stopped_by ]] || printf 'stopped after %s; its output is above and in %s\n' "$stopped_by" "$LOGS"
+if [[ -n ${FORKLINE_TESTS_NO_SKIP:-} && $total_skipped -gt 0 ]]; then
+    echo "FORKLINE_TESTS_NO_SKIP is set: a skip is a failure"
+    any_failed=yes
+fi
+printf 'forkline: %d passed, %d failed, %d skipped\n' "$total_passed" "$total_failed" "$total_skipped"
+[[ $any_failed == no ]]
