@@ -96,3 +96,10 @@ def clients_of(item: pytest.Item) -> list[harness.Client]:
     if isinstance(arguments.get("kernel"), harness.Client):
         clients.append(arguments["kernel"])
     return clients
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is not built yet is expected to fail; when it passes, its mark must go."""
+    for item in items:
+        if item.get_closest_marker("design"):
+            item.add_marker(pytest.mark.xfail(strict=True, reason="not built yet"))

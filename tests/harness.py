@@ -40,6 +40,13 @@ REQUEST = 20.0
 GAP = 5.0
 
 MIN_VERSION = (5, 4)
+# Keeps rustc busy for minutes, in a constant that it must evaluate.
+SLOW_ITEM = (
+    "#[allow(long_running_const_eval)]\n"
+    "pub const SLOW: u64 = { let mut i = 0u64; while i < 10_000_000_000 { i += 1; } i };"
+)
+SLOW_TO_COMPILE = f"{SLOW_ITEM}\nSLOW"
+
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 ABSENT = object()
 
@@ -361,6 +368,7 @@ class KernelProcess:
             environment[key] = re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], m[0]), value)
         environment.update(env or {})
         self.log_path = Path(self.folder.name) / "kernel.log"
+        self.family: set[psutil.Process] = set()
         self.started = time.monotonic()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
@@ -389,9 +397,12 @@ class KernelProcess:
     def descendants(self) -> list[psutil.Process]:
         """The processes under the kernel, as far down as they go."""
         try:
-            return psutil.Process(self.pid).children(recursive=True)
+            found = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        # Remembered, so that none outlives its test even if the kernel has lost track of it.
+        self.family.update(found)
+        return found
 
     def wait_exit(self, timeout: float) -> int:
         try:
@@ -401,16 +412,16 @@ class KernelProcess:
 
     def kill(self) -> None:
         """End the kernel and everything under it, whatever state it is in."""
-        family = self.descendants()
+        self.descendants()
         if self.alive():
             self.process.kill()
         self.process.wait()
-        for member in family:
+        for member in self.family:
             try:
                 member.kill()
             except psutil.NoSuchProcess:
                 pass
-        psutil.wait_procs(family, timeout=5)
+        psutil.wait_procs(self.family, timeout=5)
 
 
 def still_there(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
@@ -422,6 +433,17 @@ def still_there(processes: Iterable[psutil.Process], timeout: float) -> list[psu
         if not alive or time.monotonic() > deadline:
             return alive
         psutil.wait_procs(alive, timeout=0.05)
+
+
+def command_lines(processes: Iterable[psutil.Process]) -> list[list[str]]:
+    """The words of each process' command, without those that have ended while we looked."""
+    found = []
+    for process in processes:
+        try:
+            found.append(process.cmdline())
+        except psutil.Error:
+            continue
+    return found
 
 
 def _is_zombie(process: psutil.Process) -> bool:

@@ -39,6 +39,8 @@ mod tests;
 /// Where std and parking_lot both have a name (`Mutex`, `RwLock`, `Condvar`), std's is here; the other
 /// is one `use parking_lot::Mutex;` away.
 pub mod prelude {
+    /// Also what the type of a failed `join` is made of: evcxr writes the types of variables with short names.
+    pub use std::any::Any;
     pub use std::sync::{Arc, Barrier, Condvar, LazyLock, Mutex, OnceLock, RwLock, atomic, mpsc};
     pub use std::thread;
     pub use std::time::{Duration, Instant};

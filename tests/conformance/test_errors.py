@@ -216,7 +216,7 @@ def test_panic_below_other_lines_has_its_own_line(kernel: Client) -> None:
 
 
 def test_panic_in_a_thread_is_told_on_stderr(kernel: Client) -> None:
-    result = kernel.run('let ended = std::thread::spawn(|| if true {\n    panic!("in a thread");\n}).join();\nended.is_err()')
+    result = kernel.run('std::thread::spawn(|| if true {\n    panic!("in a thread");\n}).join().is_err()')
     result.equal(result.text, "true")
     result.has("in a thread", result.stderr, "stderr")
     result.matches(r"\b2\b", result.stderr, "the line number")
@@ -229,7 +229,7 @@ def test_panic_of_a_thread_that_is_unwrapped_fails_the_cell(kernel: Client) -> N
 
 
 def test_caught_panic_is_told_on_stderr(kernel: Client) -> None:
-    result = kernel.run('let caught = std::panic::catch_unwind(|| if true { panic!("caught one") });\ncaught.is_err()')
+    result = kernel.run('std::panic::catch_unwind(|| if true { panic!("caught one") }).is_err()')
     result.equal(result.text, "true")
     result.has("caught one", result.stderr, "stderr")
     result.equal(result.errors, [], "errors")

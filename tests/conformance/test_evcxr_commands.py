@@ -117,7 +117,7 @@ def test_dependency_keeps_variables(kernel: Client, crate: Path) -> None:
     crate.rename(renamed)
     manifest = renamed / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace("neighbour", "second_neighbour"))
-    kernel.run("let before_dep = 40;")
+    kernel.run("let before_dep = 40u32;")
     result = kernel.run(f':dep second_neighbour = {{ path = "{renamed}" }}\nsecond_neighbour::next(before_dep) + 1', timeout=90)
     result.equal(result.text, "42")
 

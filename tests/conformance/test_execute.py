@@ -214,6 +214,13 @@ def test_statics_are_one_across_cells(kernel: Client) -> None:
     result.equal(result.text, "5", "a static set by an earlier cell")
 
 
+def test_result_of_a_joined_thread_can_be_kept(kernel: Client) -> None:
+    # Its type has `dyn Any`, which must be in scope for evcxr to name it.
+    kernel.run("let joined = std::thread::spawn(|| 42).join();")
+    result = kernel.run("joined.is_ok()")
+    result.equal(result.text, "true")
+
+
 def test_threads_and_channels_live_on(kernel: Client) -> None:
     kernel.run(
         "let (to_thread, inbox) = std::sync::mpsc::channel::<i32>();\n"

@@ -37,13 +37,7 @@ def test_help_explains_the_magics(kernel: Client) -> None:
 def test_unknown_magic_names_its_neighbours(kernel: Client, code: str, typed: str, wanted: str) -> None:
     result = kernel.execute(code).expect_error()
     result.has(typed, result.evalue, "evalue")
-    hint = (result.evalue + result.traceback).replace(typed, "")
-    result.has(wanted, hint, "the hint")
-
-
-def test_unknown_magic_runs_nothing_of_the_cell(kernel: Client) -> None:
-    result = kernel.execute('println!("must not run");\n%no_such_magic').expect_error()
-    result.lacks("must not run\n", result.stdout, "stdout")
+    result.matches(re.escape(wanted) + r"(?!\w)", result.evalue + "\n" + result.traceback, "the hint")
 
 
 # ---- variables
@@ -122,8 +116,10 @@ def test_cd_to_nowhere_is_an_error(kernel: Client) -> None:
 def test_environment_and_folder_outlive_the_worker(kernel: Client, tmp_path: Path) -> None:
     kernel.run(f"%env FORKLINE_TEST_KEPT=yes\n%cd {tmp_path}")
     kernel.execute("std::process::abort();").expect_error()
-    result = kernel.run('(std::env::var("FORKLINE_TEST_KEPT")?, std::env::current_dir()? == std::path::Path::new(%s))' % rust_str(tmp_path))
-    result.matches(r'"yes",\s*true', result.text)
+    result = kernel.run('std::env::var("FORKLINE_TEST_KEPT").unwrap_or_default()')
+    result.equal(result.text, '"yes"', "the variable")
+    result = kernel.run(f"std::env::current_dir()? == std::path::Path::new({rust_str(tmp_path)})")
+    result.equal(result.text, "true", "whether the folder is the same")
 
 
 # ---- commands
@@ -286,6 +282,7 @@ def test_panic_below_a_magic_has_its_line(kernel: Client) -> None:
         ("let n = 17\n    % 5;\nn", "2"),
         ("let n = 17\n% 5;\nn", "2"),
         ('let s = "one\n%who\n!echo two";\ns.lines().count()', "3"),
+        ('let s = "one;\n%who;\n";\ns.lines().count()', "2"),
         ('let s = r#"\n%cd /no/such/folder\n%%bash\n"#;\ns.len() > 5', "true"),
         ("/*\n%no_such_magic\n!exit 1\n*/\n5", "5"),
         ("// %no_such_magic\n// !exit 1\n5", "5"),

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from harness import Client, eventually
-
-SLOW_TO_COMPILE = (
-    "#[allow(long_running_const_eval)]\n"
-    "pub const SLOW: u64 = { let mut i = 0u64; while i < 10_000_000_000 { i += 1; } i };\nSLOW"
-)
-
+from harness import SLOW_ITEM, SLOW_TO_COMPILE, Client, command_lines, eventually
 
 def interrupted(kernel: Client, code: str, within: float = 10.0):
     """Run the cell until it says `started`, interrupt it, and return its result."""
@@ -114,15 +109,10 @@ def test_second_interrupt_is_answered_too(kernel: Client) -> None:
 # ---- while compiling
 
 
-def compilers(kernel: Client) -> list:
-    found = []
-    for process in kernel.process.descendants():
-        try:
-            if process.name() in ("rustc", "cargo") or "rustc" in " ".join(process.cmdline()[:2]):
-                found.append(process)
-        except Exception:
-            continue
-    return found
+def compilers(kernel: Client) -> list[str]:
+    """The command lines of the compilers that run under the kernel."""
+    commands = command_lines(kernel.process.descendants())
+    return [" ".join(words) for words in commands if any(Path(word).name in ("rustc", "cargo") for word in words[:2])]
 
 
 def test_interrupt_stops_a_compile_and_keeps_variables(kernel: Client) -> None:
@@ -142,11 +132,10 @@ def test_interrupt_during_a_dependency_keeps_variables(kernel: Client, tmp_path)
     crate = tmp_path / "slow_neighbour"
     (crate / "src").mkdir(parents=True)
     (crate / "Cargo.toml").write_text('[package]\nname = "slow_neighbour"\nversion = "0.1.0"\nedition = "2024"\n')
-    slow = SLOW_TO_COMPILE.removesuffix("\nSLOW")
-    (crate / "src/lib.rs").write_text(f"{slow}\npub fn slow() -> u64 {{ SLOW }}\n")
+    (crate / "src/lib.rs").write_text(f"{SLOW_ITEM}\npub fn slow() -> u64 {{ SLOW }}\n")
     kernel.run("let through_dep = 5;")
     request = kernel.start_execute(f':dep slow_neighbour = {{ path = "{crate}" }}\nslow_neighbour::slow()')
-    eventually(lambda: any("slow_neighbour" in " ".join(p.cmdline()) for p in compilers(kernel) if p.is_running()), 30, "the crate being compiled")
+    eventually(lambda: any("--crate-name slow_neighbour" in c for c in compilers(kernel)), 30, "the crate being compiled")
     kernel.interrupt().expect_ok()
     kernel.collect(request, timeout=15).expect_error("Interrupted")
     eventually(lambda: not compilers(kernel), 5, "the compilers gone")

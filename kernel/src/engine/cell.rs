@@ -51,6 +51,15 @@ impl Prepared {
 /// Prepares a cell. `show_result` is false where the engine is to show the result in evcxr's way.
 pub fn prepare(cell: &str, show_result: bool) -> Prepared {
     let code_start = code_start(cell);
+    // evcxr drops the lines above the first code that begin with `//`, doc comments included. With a
+    // space before it the first one is code to evcxr too.
+    let spaced;
+    let cell = if cell[code_start..].starts_with("//") {
+        spaced = format!("{} {}", &cell[..code_start], &cell[code_start..]);
+        &spaced
+    } else {
+        cell
+    };
     let (commands, code) = cell.split_at(code_start);
     let mut text = cell.to_owned();
     let mut inserted = None;
@@ -94,7 +103,9 @@ fn code_start(cell: &str) -> usize {
     for line in cell.split_inclusive('\n') {
         let trimmed = line.trim();
         let is_command = line.trim_start_matches(' ').starts_with(':') || line.starts_with('!');
-        if !(is_command || trimmed.is_empty() || line.starts_with("//")) {
+        let is_doc = line.starts_with("///") || line.starts_with("//!");
+        let is_comment = line.starts_with("//") && !is_doc;
+        if !(is_command || trimmed.is_empty() || is_comment) {
             break;
         }
         offset += line.len();
@@ -189,12 +200,13 @@ pub enum Completeness {
 /// Judges Rust text for `is_complete_request`.
 pub fn completeness(cell: &str) -> Completeness {
     let code = &cell[code_start(cell)..];
-    let (open, unterminated) = open_delimiters(code);
-    if open < 0 {
-        return Completeness::Invalid;
-    }
-    if unterminated || open > 0 {
-        return Completeness::Incomplete(4 * open as usize);
+    match delimiters(code) {
+        Delimiters::Stray(_) => return Completeness::Invalid,
+        Delimiters::Open {
+            count,
+            unterminated,
+        } if unterminated || count > 0 => return Completeness::Incomplete(4 * count),
+        Delimiters::Open { .. } => {}
     }
     let (root, errors) = parse(code);
     let end = code.trim_end().len();
@@ -259,28 +271,55 @@ fn last_word(code: &str) -> Option<&str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Delimiters still open at the end (negative: one too many closed), and whether a string or a
-/// comment is.
-fn open_delimiters(code: &str) -> (i32, bool) {
+/// The byte of the first closing delimiter that closes nothing. evcxr would take it for the end of
+/// the cell and drop what follows without a word.
+pub fn stray_delimiter(cell: &str) -> Option<usize> {
+    let start = code_start(cell);
+    match delimiters(&cell[start..]) {
+        Delimiters::Stray(offset) => Some(start + offset),
+        Delimiters::Open { .. } => None,
+    }
+}
+
+/// Whether a delimiter, a string or a comment is open at the end of the text.
+pub fn is_open(code: &str) -> bool {
+    match delimiters(code) {
+        Delimiters::Stray(_) => false,
+        Delimiters::Open {
+            count,
+            unterminated,
+        } => count > 0 || unterminated,
+    }
+}
+
+enum Delimiters {
+    /// A closing delimiter without its opening one, at this byte.
+    Stray(usize),
+    /// How many are open at the end, and whether a string or a comment is.
+    Open { count: usize, unterminated: bool },
+}
+
+fn delimiters(code: &str) -> Delimiters {
     let parsed = SourceFile::parse(code, Edition::Edition2024);
-    let mut open = 0;
+    let mut open = Vec::new();
     let mut unterminated = false;
     let mut token: Option<SyntaxToken> = parsed.syntax_node().first_token();
     while let Some(current) = token {
+        let text = current.text();
         match current.kind() {
-            SyntaxKind::L_PAREN | SyntaxKind::L_BRACK | SyntaxKind::L_CURLY => open += 1,
-            SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY => {
-                open -= 1;
-                if open < 0 {
-                    return (open, false);
-                }
+            SyntaxKind::L_PAREN => open.push(')'),
+            SyntaxKind::L_BRACK => open.push(']'),
+            SyntaxKind::L_CURLY => open.push('}'),
+            // A wrong one among open ones is the compiler's to explain.
+            SyntaxKind::R_PAREN | SyntaxKind::R_BRACK | SyntaxKind::R_CURLY
+                if open.pop().is_none() =>
+            {
+                return Delimiters::Stray(current.text_range().start().into());
             }
             SyntaxKind::STRING | SyntaxKind::BYTE_STRING | SyntaxKind::C_STRING => {
-                let text = current.text();
                 unterminated |= !is_terminated(text);
             }
             SyntaxKind::COMMENT => {
-                let text = current.text();
                 unterminated |= text.starts_with("/*")
                     && text.matches("/*").count() > text.matches("*/").count();
             }
@@ -288,7 +327,10 @@ fn open_delimiters(code: &str) -> (i32, bool) {
         }
         token = current.next_token();
     }
-    (open, unterminated)
+    Delimiters::Open {
+        count: open.len(),
+        unterminated,
+    }
 }
 
 /// Whether the text of a string literal has its closing quote.
@@ -306,7 +348,7 @@ fn is_terminated(literal: &str) -> bool {
     // An even number of backslashes before the quote leaves it a quote.
     let before = &body[..body.len() - 1];
     let backslashes = before.len() - before.trim_end_matches('\\').len();
-    backslashes % 2 == 0
+    backslashes.is_multiple_of(2)
 }
 
 /// The identifier at or just before a position, as a byte range; for inspection.
@@ -408,6 +450,23 @@ mod tests {
         ] {
             assert_eq!(completeness(code), expected, "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_doc_comment_at_the_top_belongs_to_its_item() {
+        let text = prepare("/// Doubles.\nfn f() {}", true).text;
+        assert_eq!(text, " /// Doubles.\nfn f() {}");
+        assert_eq!(
+            prepare("// note\nfn f() {}", true).text,
+            "// note\nfn f() {}"
+        );
+    }
+
+    #[test]
+    fn stray_delimiters_are_found() {
+        assert_eq!(stray_delimiter(":dep a\n}"), Some(7));
+        assert_eq!(stray_delimiter("f(1)) + 2"), Some(4));
+        assert_eq!(stray_delimiter("{ \"}\" } // }"), None);
     }
 
     #[test]

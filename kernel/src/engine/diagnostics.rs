@@ -35,7 +35,11 @@ pub fn failure(
         .filter(|error| error.level() == "error")
         .collect();
     if shown.is_empty() {
-        shown = errors.iter().collect();
+        // evcxr may put forward the help that belongs to an error in its own code.
+        shown = errors
+            .iter()
+            .filter(|error| error.level() != "warning")
+            .collect();
     }
     // evcxr compiles more than once; the same error may come twice.
     let mut seen = Vec::new();
@@ -71,6 +75,30 @@ pub fn failure(
             .iter()
             .map(|error| render(error, cell, prepared, number))
             .collect(),
+    }
+}
+
+/// The error for a closing delimiter that closes nothing, at a byte of the cell.
+pub fn stray_delimiter(cell: &str, offset: usize, number: usize) -> CompileFailure {
+    let found = cell[offset..].chars().next().unwrap_or('}');
+    let message = format!("unexpected closing delimiter: `{found}`");
+    let path = format!("cell [{number}]");
+    let snippet = Snippet::source(cell).path(path.as_str()).annotation(
+        AnnotationKind::Primary
+            .span(offset..offset + found.len_utf8())
+            .label("nothing is open here"),
+    );
+    let group = Level::ERROR
+        .primary_title(message.as_str())
+        .element(snippet);
+    let text = Renderer::styled()
+        .decor_style(DecorStyle::Ascii)
+        .render(&[group])
+        .to_string();
+    CompileFailure {
+        ename: NO_CODE.to_owned(),
+        evalue: message,
+        traceback: vec![text],
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * `cell`         a cell's text before it is compiled
 //! * `template`     the workspace with the prelude built in
+//! * `rust_source`  when rust-analyzer sees the standard library
 //! * `source_map`   from generated lines back to cells
 //! * `symbols`      from addresses to generated lines
 //! * `diagnostics`  compile errors as the user sees them
@@ -11,12 +12,14 @@
 
 mod cell;
 mod diagnostics;
+mod rust_source;
 mod source_map;
 mod symbols;
 pub mod template;
 
-pub use cell::{Completeness, completeness, word_at};
+pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
+pub use rust_source::RustSource;
 pub use source_map::Place;
 
 use crate::worker;
@@ -101,7 +104,7 @@ impl Locator {
 pub struct Engine {
     context: CommandContext,
     locator: Locator,
-    session: template::SessionDir,
+    _session: template::SessionDir,
     /// None where the prelude could not be built: cells run without it.
     prelude: Option<String>,
     /// The user chose evcxr's own way to show results (`:fmt`, `:types`).
@@ -114,6 +117,8 @@ pub struct Settings {
     pub side_channel: PathBuf,
     /// The session's folder; `EVCXR_TMPDIR` must name the same.
     pub session: PathBuf,
+    /// The kernel's process group, if it leads one.
+    pub process_group: Option<i32>,
 }
 
 impl Engine {
@@ -134,12 +139,19 @@ impl Engine {
         let session = template::SessionDir::create(settings.session)?;
         let mut command = std::process::Command::new(std::env::current_exe()?);
         command.env(worker::SIDE_CHANNEL, &settings.side_channel);
+        if let Some(group) = settings.process_group {
+            command.env(worker::KERNEL_GROUP, group.to_string());
+        }
         if let Some(record) = &record {
             command.env(worker::PRELUDE, session.path.join(&record.library));
             command.env(worker::RUST_LIBS, &record.rust_libs);
         }
+        let source = RustSource::hidden(&session.path)?;
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| anyhow::anyhow!("evcxr cannot start: {error}"))?;
+        if let Some(record) = &record {
+            source.reveal(&record.rust_libs)?;
+        }
         // The worker sends its output by the side channel. What still comes this way is the failure
         // of a worker that cannot even start; evcxr waits until somebody has taken it.
         std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
@@ -154,7 +166,7 @@ impl Engine {
                 map: Arc::default(),
                 source: Arc::new(session.path.join("src/lib.rs")),
             },
-            session,
+            _session: session,
             prelude: record.map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_line())),
             own_results: false,
         };
@@ -210,6 +222,11 @@ impl Engine {
     /// See [`Failure`].
     pub fn run(&mut self, number: usize, text: &str, cell: &str) -> Result<Content, Failure> {
         let show = self.prelude.is_some() && !self.own_results;
+        if let Some(offset) = cell::stray_delimiter(text) {
+            return Err(Failure::Compile(diagnostics::stray_delimiter(
+                cell, offset, number,
+            )));
+        }
         let prepared = cell::prepare(text, show);
         self.locator.begin(number, &prepared);
         let result = self.context.execute(&prepared.text);
@@ -237,12 +254,15 @@ impl Engine {
         }
     }
 
-    /// Starts a new worker. Variables are gone, definitions stay.
-    pub fn restart_worker(&mut self) -> Result<(), Failure> {
-        self.context
-            .execute(":restart")
-            .map(|_| ())
-            .map_err(|error| Failure::Refused(error.to_string()))
+    /// Replaces a worker that has ended. Variables are gone, definitions stay.
+    ///
+    /// evcxr learns of the end by sending an order in vain. (Its own `:restart` would keep the names
+    /// of the lost variables.)
+    pub fn replace_worker(&mut self) -> Result<(), Failure> {
+        match self.context.execute("();") {
+            Ok(_) | Err(Error::SubprocessTerminated(_)) => Ok(()),
+            Err(error) => Err(Failure::Refused(error.to_string())),
+        }
     }
 
     /// Variables and their types, by name.
@@ -276,7 +296,7 @@ impl Engine {
                 .completions
                 .into_iter()
                 .map(|candidate| Candidate {
-                    text: candidate.code,
+                    text: insertable(candidate.code),
                     kind: candidate.kind.to_owned(),
                 })
                 .collect(),
@@ -288,10 +308,14 @@ impl Engine {
         let (plain, html) = self.context.hover_at(text, position).ok()?;
         (plain != "No documentation found" && !plain.trim().is_empty()).then_some((plain, html))
     }
+}
 
-    /// Removes the session's files.
-    pub fn clean_up(&self) {
-        self.session.remove();
+/// evcxr offers labels such as `push(…)`; what is to be inserted is the name.
+fn insertable(label: String) -> String {
+    let is_name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '!' | '>');
+    match label.find('(') {
+        Some(open) if label[..open].ends_with(is_name) => label[..open].to_owned(),
+        _ => label,
     }
 }
 

@@ -280,10 +280,11 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// A session's folder, removed when the kernel ends.
+/// A session's folder. Whoever ends the kernel removes it; if nobody does, a later session will.
 pub struct SessionDir {
     pub path: PathBuf,
-    _lock: Option<Lock>,
+    /// Says to other kernels that this folder is in use.
+    _lock: Lock,
 }
 
 impl SessionDir {
@@ -315,21 +316,7 @@ impl SessionDir {
         }
         copy_target(&template.join("target"), &path.join("target"))
             .context("the prebuilt prelude cannot be taken over into the session's folder")?;
-        Ok(SessionDir {
-            path,
-            _lock: Some(lock),
-        })
-    }
-
-    /// Removes the folder.
-    pub fn remove(&self) {
-        // A file that a dying cargo still writes makes the first attempt fail.
-        for _ in 0..3 {
-            if remove_dir(&self.path).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        Ok(SessionDir { path, _lock: lock })
     }
 }
 

@@ -18,7 +18,7 @@ mod writefile;
 
 use crate::session::{CellContext, CellError};
 use parse::{Cell, Part};
-pub use parse::{is_magic_cell, without_magics};
+pub use parse::{is_magic_cell, is_question, without_magics};
 
 /// Where a magic may stand.
 #[derive(Clone, Copy, PartialEq, Eq)]

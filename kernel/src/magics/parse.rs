@@ -5,7 +5,7 @@
 //! magics, for editors that take a cell for a Rust file.
 
 use super::Call;
-use crate::engine::{Completeness, completeness};
+use crate::engine::{Completeness, completeness, is_open};
 
 /// A cell, taken apart.
 pub enum Cell<'a> {
@@ -44,12 +44,8 @@ pub fn parse(cell: &str) -> Cell<'_> {
             },
         };
     }
-    let trimmed = cell.trim();
-    if let Some(path) = trimmed.strip_prefix('?')
-        && !path.is_empty()
-        && !trimmed.contains('\n')
-    {
-        return Cell::Describe(path.trim_start_matches('?').trim());
+    if let Some(path) = question(cell) {
+        return Cell::Describe(path);
     }
     let mut parts = Vec::new();
     let mut code = String::new();
@@ -107,13 +103,16 @@ fn special_line(line: &str) -> Option<Special<'_>> {
     if text == ":clear" {
         return Some(Special::Alone);
     }
-    let (name, arguments) = magic_words(text.strip_prefix("//").unwrap_or(text), "%")?;
+    let (name, arguments) = magic_words(text, "%")?;
     Some(Special::Magic(name, arguments))
 }
 
-/// Name and arguments behind the sign, if a name follows it directly.
+/// Name and arguments behind the sign: `%name` or, as a comment, `//% name`.
 fn magic_words<'a>(text: &'a str, sign: &str) -> Option<(&'a str, &'a str)> {
-    let rest = text.strip_prefix(sign)?;
+    let rest = match text.strip_prefix("//") {
+        Some(comment) => comment.strip_prefix(sign)?.trim_start(),
+        None => text.strip_prefix(sign)?,
+    };
     if !rest.starts_with(|char: char| char.is_ascii_alphabetic()) {
         return None;
     }
@@ -131,7 +130,7 @@ fn cell_magic(cell: &str) -> Option<(usize, &str, &str, &str)> {
         if text.is_empty() {
             continue;
         }
-        let (name, arguments) = magic_words(text.strip_prefix("//").unwrap_or(text), "%%")?;
+        let (name, arguments) = magic_words(text, "%%")?;
         return Some((index + 1, name, arguments, &cell[offset..]));
     }
     None
@@ -140,13 +139,29 @@ fn cell_magic(cell: &str) -> Option<(usize, &str, &str, &str)> {
 /// Whether a statement may begin after this code.
 fn may_end(code: &str) -> bool {
     let trimmed = code.trim_end();
-    trimmed.is_empty()
-        || trimmed.ends_with([';', '}', ')'])
-        || trimmed.lines().last().is_some_and(|line| {
-            let line = line.trim_start();
-            line.starts_with("//") || line.starts_with(':')
-        })
+    if trimmed.is_empty() {
+        return true;
+    }
+    if is_open(code) {
+        return false;
+    }
+    let last_line = trimmed.lines().last().unwrap_or_default().trim_start();
+    trimmed.ends_with([';', '}', ')'])
+        || last_line.starts_with("//")
+        || last_line.starts_with(':')
         || completeness(code) == Completeness::Complete
+}
+
+/// The path behind the question mark of a cell that is nothing else.
+fn question(cell: &str) -> Option<&str> {
+    let trimmed = cell.trim();
+    let path = trimmed.strip_prefix('?')?.trim_start_matches('?').trim();
+    (!path.is_empty() && !trimmed.contains('\n')).then_some(path)
+}
+
+/// Whether a cell asks for documentation: `?path`.
+pub fn is_question(cell: &str) -> bool {
+    question(cell).is_some()
 }
 
 /// Whether a cell begins with a cell magic.
@@ -216,6 +231,8 @@ mod tests {
     fn a_remainder_is_not_a_magic() {
         assert_eq!(describe("let y = x\n%time"), ["let y = x\n%time"]);
         assert_eq!(describe("x\n% 3"), ["x\n% 3"]);
+        let text = "let s = \"one;\n%who;\n\";";
+        assert_eq!(describe(text), [text]);
     }
 
     #[test]

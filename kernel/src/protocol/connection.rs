@@ -10,13 +10,10 @@ pub struct Connection {
     /// Addresses and signing key, as in every Jupyter.
     #[serde(flatten)]
     pub info: ConnectionInfo,
-    /// CurveZMQ, if the front end wants the connection encrypted: the kernel's own key pair in
-    /// ZeroMQ's Z85 text form. The public half is for the clients.
+    /// CurveZMQ, if the front end wants the connection encrypted: the secret half of the kernel's
+    /// own key pair in ZeroMQ's Z85 text form. The public half beside it is for the clients.
     #[serde(default)]
     pub curve_secretkey: Option<String>,
-    /// See [`Connection::curve_secretkey`].
-    #[serde(default)]
-    pub curve_publickey: Option<String>,
 }
 
 impl Connection {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What lives as long as the session and belongs to the engine's thread alone.
 pub struct Runner {
-    pub shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub engine: Result<Engine, String>,
     /// Text of each cell by execution count, for excerpts in errors.
     pub cells: Cells,
@@ -47,6 +47,7 @@ impl Runner {
         let settings = Settings {
             side_channel: self.shared.side_channel.path(),
             session: self.shared.session_dir.clone(),
+            process_group: self.shared.process_group,
         };
         let mut notices = Vec::new();
         let started = Engine::start(settings, &mut |text| {
@@ -62,7 +63,10 @@ impl Runner {
                     "evcxr's configuration could not be loaded: {failure:?}"
                 ));
             }
-            engine.warm_up();
+            // Whoever waits already waits for a cell, which need not be a `let`.
+            if self.shared.queue.is_empty() {
+                engine.warm_up();
+            }
         }
         self.note_names();
     }
@@ -141,11 +145,17 @@ impl Runner {
         shared.interrupts.end();
         self.note_names();
         let failed = reply["status"] == "error";
+        // What is queued by now; what a front end sends after it has the reply is a new beginning.
+        let aborted = if failed && flag("stop_on_error", true) {
+            shared.queue.abort()
+        } else {
+            Vec::new()
+        };
+        // A front end that has the reply may ask for a completion at once.
+        shared.queue.almost_done();
         wire.reply(message, "execute_reply", reply);
         wire.status(&message.parent, "idle");
-        if failed && flag("stop_on_error", true) {
-            self.abort_queued(number);
-        }
+        self.answer_aborted(&aborted, number);
     }
 
     /// Runs a cell; returns the text of its result.
@@ -191,8 +201,8 @@ impl Runner {
     }
 
     /// Answers the cells queued behind a failed one without running them.
-    fn abort_queued(&self, number: usize) {
-        for message in self.shared.queue.abort() {
+    fn answer_aborted(&self, aborted: &[Message], number: usize) {
+        for message in aborted {
             let wire = &self.shared.wire;
             wire.status(&message.parent, "busy");
             let reply = json!({
@@ -201,7 +211,7 @@ impl Runner {
                 "payload": [],
                 "user_expressions": {},
             });
-            wire.reply(&message, "execute_reply", reply);
+            wire.reply(message, "execute_reply", reply);
             wire.status(&message.parent, "idle");
         }
     }

@@ -56,25 +56,25 @@ impl<'a> CellContext<'a> {
     /// What the front end is to show.
     pub fn run_code(&mut self, text: &str) -> Result<(), CellError> {
         self.bring_back_worker()?;
-        match self.attempt(text) {
+        let (mut result, mut facts) = self.attempt(text);
+        if matches!(result, Err(Failure::WorkerEnded(_))) && facts.prelude_changed {
             // A `:dep` that shares a crate with the prelude may have built the prelude anew. The
             // cell has not run yet, so it can be tried once more in a worker with the new one.
-            Err((Failure::WorkerEnded(_), facts)) if facts.prelude_changed => {
-                self.print(
-                    "stderr",
-                    "the new dependency changed a crate that the prelude uses, so the worker was \
-                     started again: variables of earlier cells are gone\n",
-                );
-                self.attempt(text)
-            }
-            result => result,
+            self.print(
+                "stderr",
+                "the new dependency changed a crate that the prelude uses, so the worker was \
+                 started again: variables of earlier cells are gone\n",
+            );
+            (result, facts) = self.attempt(text);
         }
-        .map_err(|(failure, facts)| self.explain(failure, &facts))
-        .and_then(|facts| self.conclude(facts))
+        match result {
+            Ok(()) => self.conclude(facts),
+            Err(failure) => Err(self.explain(failure, &facts)),
+        }
     }
 
     /// One evaluation, with all that the worker said about it.
-    fn attempt(&mut self, text: &str) -> Result<Facts, (Failure, Facts)> {
+    fn attempt(&mut self, text: &str) -> (Result<(), Failure>, Facts) {
         let shared = std::sync::Arc::clone(&self.runner.shared);
         let started = Instant::now();
         let result = match &mut self.runner.engine {
@@ -97,22 +97,25 @@ impl<'a> CellContext<'a> {
         self.spent.compile += started.elapsed().saturating_sub(ran);
         self.spent.runs.append(&mut facts.runs);
         self.reports.extend(std::mem::take(&mut facts.reports));
-        match result {
-            Ok(content) => {
-                self.show_content(content);
-                Ok(facts)
-            }
-            Err(failure) => Err((failure, facts)),
-        }
+        let result = result.map(|content| self.show_content(content, facts.result.is_some()));
+        (result, facts)
     }
 
-    /// What evcxr's own commands return.
-    fn show_content(&mut self, content: Content) {
-        if !content.is_empty() {
-            self.runner
-                .shared
-                .outputs
-                .result(bundle::from_content(content));
+    /// What evcxr's own commands return. A cell has one result: if its code has one, the commands'
+    /// text is shown beside it.
+    fn show_content(&mut self, content: Content, has_result: bool) {
+        if content.is_empty() {
+            return;
+        }
+        let data = bundle::with_text(bundle::from_content(content));
+        let outputs = &self.runner.shared.outputs;
+        if !has_result {
+            outputs.result(data);
+        } else if data.len() == 1 {
+            let text = data["text/plain"].as_str().unwrap_or_default();
+            outputs.text("stdout", text);
+        } else {
+            outputs.display(data);
         }
     }
 
@@ -159,7 +162,7 @@ impl<'a> CellContext<'a> {
         );
         match &mut self.runner.engine {
             Ok(engine) => engine
-                .restart_worker()
+                .replace_worker()
                 .map_err(|failure| failure::from_engine(failure, &Facts::default())),
             Err(why) => Err(CellError::new("EngineError", why.clone())),
         }

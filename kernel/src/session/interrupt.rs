@@ -41,7 +41,7 @@ impl Interrupts {
     /// for again and again.
     pub fn interrupt(&self, outputs: &Outputs) {
         let execution = self.execution.load(Ordering::SeqCst);
-        if execution % 2 == 0 {
+        if execution.is_multiple_of(2) {
             return;
         }
         self.requested.store(true, Ordering::SeqCst);
@@ -63,6 +63,17 @@ impl Interrupts {
     }
 }
 
+/// Makes this process the leader of a group, so that what it starts can be ended together; none if
+/// it must stay in its front end's.
+pub fn own_process_group() -> Option<i32> {
+    // SAFETY: plain system calls on this process.
+    unsafe {
+        libc::setpgid(0, 0);
+        let group = libc::getpgrp();
+        (group == libc::getpid()).then_some(group)
+    }
+}
+
 /// Ends a worker and all that its cells started.
 pub fn kill_group(pid: i32) {
     if pid > 1 {
@@ -73,22 +84,26 @@ pub fn kill_group(pid: i32) {
 
 /// Ends all processes below this one, apart from the worker and its own: cargo, rustc, a shell.
 pub fn kill_children(worker: Option<i32>) {
-    let processes = processes();
-    let mut doomed = vec![std::process::id() as i32];
+    let spared = |pid: i32| Some(pid) == worker || is_worker(pid);
+    for pid in below(std::process::id() as i32, &processes(), spared) {
+        // SAFETY: a plain system call on a process that is below this one.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+}
+
+/// All processes below `root`, without those that are spared and what is below them.
+fn below(root: i32, processes: &[(i32, i32)], spared: impl Fn(i32) -> bool) -> Vec<i32> {
+    let mut found = vec![root];
     let mut index = 0;
-    while index < doomed.len() {
-        let parent = doomed[index];
-        for (pid, of) in &processes {
-            if *of == parent && Some(*pid) != worker && !is_worker(*pid) {
-                doomed.push(*pid);
-            }
-        }
+    while let Some(parent) = found.get(index).copied() {
+        let children = processes
+            .iter()
+            .filter(|(pid, of)| *of == parent && !spared(*pid));
+        found.extend(children.map(|(pid, _)| *pid));
         index += 1;
     }
-    for pid in &doomed[1..] {
-        // SAFETY: a plain system call on a process that is below this one.
-        unsafe { libc::kill(*pid, libc::SIGKILL) };
-    }
+    found.remove(0);
+    found
 }
 
 /// A worker that has not said hello yet is known by its program, which is this one.
@@ -117,13 +132,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_are_found_and_ended() {
+    fn a_child_is_among_the_processes() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
             .unwrap();
-        assert!(processes().contains(&(child.id() as i32, std::process::id() as i32)));
-        kill_children(None);
-        assert!(!child.wait().unwrap().success());
+        let pair = (child.id() as i32, std::process::id() as i32);
+        let found = processes().contains(&pair);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found);
+    }
+
+    #[test]
+    fn what_is_below_a_spared_process_is_spared() {
+        let processes = [(2, 1), (3, 2), (4, 1), (5, 4), (6, 5), (7, 100)];
+        assert_eq!(below(1, &processes, |pid| pid == 4), [2, 3]);
+        assert_eq!(below(1, &processes, |_| false), [2, 4, 3, 5, 6]);
     }
 }

@@ -28,6 +28,7 @@ pub use context::CellContext;
 pub use failure::CellError;
 pub use outputs::RunTimes;
 
+use crate::engine::RustSource;
 use crate::engine::template::SessionDir;
 use crate::home;
 use crate::protocol::{self, Connection, Incoming, Parent};
@@ -48,6 +49,7 @@ struct Shared {
     interrupts: Interrupts,
     side_channel: SideChannel,
     session_dir: std::path::PathBuf,
+    process_group: Option<i32>,
     /// Names for completion while the engine is busy.
     names: Mutex<Vec<(String, &'static str)>>,
 }
@@ -85,6 +87,7 @@ pub fn run(connection_file: &Path) -> anyhow::Result<()> {
         wire,
         outputs,
         session_dir,
+        process_group: interrupt::own_process_group(),
     });
     shared.queue.set_busy();
     let thread = |name: &str, body: Box<dyn FnOnce() + Send>| {
@@ -143,5 +146,6 @@ fn prepare_environment(session_dir: &Path) {
     unsafe {
         std::env::set_var("PATH", path);
         std::env::set_var("EVCXR_TMPDIR", session_dir);
+        std::env::set_var("RUST_SRC_PATH", RustSource::path_in(session_dir));
     }
 }

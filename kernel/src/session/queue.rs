@@ -54,6 +54,11 @@ impl Queue {
         Ok(())
     }
 
+    /// The job in hand is as good as done: requests that come from now on may wait for its end.
+    pub fn almost_done(&self) {
+        self.lock().busy = false;
+    }
+
     /// The next job; waits for one. From now on the engine counts as busy, until it asks again.
     pub fn next(&self) -> Job {
         let mut state = self.lock();
@@ -73,6 +78,11 @@ impl Queue {
     /// The engine begins with its start, which is work too.
     pub fn set_busy(&self) {
         self.lock().busy = true;
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lock().jobs.is_empty()
     }
 
     /// Takes out all cells that wait.

@@ -84,7 +84,7 @@ fn answer(shared: &Shared, message: &Message) {
 }
 
 fn is_complete(code: &str) -> Value {
-    if magics::is_magic_cell(code) {
+    if magics::is_magic_cell(code) || magics::is_question(code) {
         return json!({ "status": "complete" });
     }
     match completeness(&magics::without_magics(code)) {
@@ -124,21 +124,32 @@ pub fn complete_magic(code: &str, position: usize) -> Option<Value> {
     let line_start = code[..position]
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
-    let line = &code[line_start..position];
-    let marker = line.trim_start();
-    let marker = marker.strip_prefix("//").unwrap_or(marker);
-    let typed = marker
-        .strip_prefix("%%")
-        .or_else(|| marker.strip_prefix('%'))?;
-    if typed.contains(char::is_whitespace) {
+    let marker = code[line_start..position].trim_start();
+    let (marker, is_comment) = match marker.strip_prefix("//") {
+        Some(comment) => (comment, true),
+        None => (marker, false),
+    };
+    let percent = if marker.starts_with("%%") { "%%" } else { "%" };
+    let typed = marker.strip_prefix(percent)?;
+    let name = if is_comment {
+        typed.trim_start()
+    } else {
+        typed
+    };
+    if name.contains(char::is_whitespace) {
+        // The cursor is in the arguments.
         return None;
     }
-    let percent = if marker.starts_with("%%") { "%%" } else { "%" };
-    let start = position - percent.len() - typed.len();
+    // In a comment the name stands apart from its sign and is replaced alone.
+    let (sign, start) = if name.len() < typed.len() {
+        ("", position - name.len())
+    } else {
+        (percent, position - percent.len() - name.len())
+    };
     let found: Vec<(String, &str)> = magics::names(percent == "%%")
         .into_iter()
-        .filter(|name| name.starts_with(typed))
-        .map(|name| (format!("{percent}{name}"), "magic"))
+        .filter(|known| known.starts_with(name))
+        .map(|known| (format!("{sign}{known}"), "magic"))
         .collect();
     Some(completion_reply(code, start..position, &found))
 }
@@ -197,6 +208,11 @@ mod tests {
         assert_eq!(reply["cursor_start"], 11);
         let reply = complete_magic("%%write", 7).unwrap();
         assert_eq!(reply["matches"], json!(["%%writefile"]));
+        let reply = complete_magic("//% lsm", 7).unwrap();
+        assert_eq!(
+            (&reply["matches"], &reply["cursor_start"]),
+            (&json!(["lsmagic"]), &json!(4))
+        );
         assert!(complete_magic("a % b", 5).is_none());
     }
 }

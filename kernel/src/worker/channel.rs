@@ -42,7 +42,6 @@ thread_local! {
 
 struct Channel {
     socket: RawFd,
-    rank: u32,
     /// Read ends of the pipes that stand in for the standard streams, and the identity of their
     /// write ends: a descriptor that the user redirected is not ours any more.
     pipes: [Pipe; 2],
@@ -102,7 +101,6 @@ pub fn open(address: &Path) -> io::Result<RawFd> {
     crash::watch_pipe(pipes[1].read);
     let channel = Channel {
         socket,
-        rank: 0,
         pipes,
         wake,
         output: Mutex::new(Output {
@@ -213,27 +211,30 @@ pub fn write_stdout(bytes: &[u8]) {
     let mut output = lock(&channel.output);
     channel.forward_foreign(&mut output);
     for piece in output.scanner.push(bytes) {
-        if piece == Piece::UserError {
-            channel.user_error(&mut output, run);
-            continue;
-        }
-        channel.release_held(&mut output);
-        match piece {
-            Piece::Text(text) => channel.send(Kind::Stdout, run, &text),
+        match channel.authentic(&output, piece) {
+            Piece::UserError => channel.user_error(&mut output, run),
+            Piece::VariableLost(name) => {
+                // evcxr's own text about it is replaced by the kernel's.
+                output.held.clear();
+                output.held_is_line = false;
+                channel.send(Kind::VariableLost, run, name.as_bytes());
+                channel.tell_evcxr(&output, &format!("{}{name}", sentinels::VARIABLE_LOST));
+            }
+            Piece::Text(text) => {
+                channel.release_held(&mut output);
+                channel.send(Kind::Stdout, run, &text);
+            }
             Piece::Content(mime, content) => {
+                channel.release_held(&mut output);
                 let bundle = serde_json::json!({ "data": { mime: content }, "convention": true });
                 channel.send(Kind::Display, run, bundle.to_string().as_bytes());
             }
             Piece::Panic => {
+                channel.release_held(&mut output);
                 channel.send(Kind::Panicked, run, &[]);
                 channel.tell_evcxr(&output, sentinels::PANIC);
             }
-            Piece::VariableLost(name) => {
-                channel.send(Kind::VariableLost, run, name.as_bytes());
-                channel.tell_evcxr(&output, &format!("{}{name}", sentinels::VARIABLE_LOST));
-            }
             Piece::Input { prompt, password } => output.prompt = Some((prompt, password)),
-            Piece::UserError => unreachable!("handled above"),
         }
     }
     if output.scanner.holds_text() {
@@ -347,7 +348,7 @@ fn current_run() -> u64 {
 impl Channel {
     /// Writes one frame. Called with the output lock held, apart from the first frame.
     fn send(&self, kind: Kind, run: u64, payload: &[u8]) {
-        let header = frames::header(kind, self.rank, run, payload.len());
+        let header = frames::header(kind, run, payload.len());
         if !send_all(self.socket, &header) || !send_all(self.socket, payload) {
             // The kernel is gone, and with it everybody who could see a result.
             crash::end_group();
@@ -359,6 +360,25 @@ impl Channel {
             let held = std::mem::take(&mut output.held);
             output.held_is_line = false;
             self.send(Kind::Stderr, current_run(), &held);
+        }
+    }
+
+    /// evcxr's words about errors and lost variables follow a line on stderr. Without it, it is the
+    /// user who has printed the word.
+    fn authentic(&self, output: &Output, piece: Piece) -> Piece {
+        let line = |word: &str| Piece::Text(format!("{word}\n").into_bytes());
+        match piece {
+            Piece::UserError if !output.held_is_line => line(sentinels::USER_ERROR),
+            Piece::VariableLost(name) => {
+                let expected =
+                    format!("The type of the variable {name} was redefined, so was lost.\n");
+                if output.held == expected.as_bytes() {
+                    Piece::VariableLost(name)
+                } else {
+                    line(&format!("{}{name}", sentinels::VARIABLE_LOST))
+                }
+            }
+            other => other,
         }
     }
 
@@ -399,7 +419,10 @@ impl Channel {
         }
         let mut buffer = [0; 16 * 1024];
         for (stream, fd) in fds.iter().enumerate() {
-            while fd.revents != 0 {
+            if fd.revents == 0 {
+                continue;
+            }
+            loop {
                 // Not through `interpose`: this is no descriptor of the cell.
                 // SAFETY: the buffer is ours and as long as said; the descriptor does not block.
                 let count = unsafe { libc::read(fd.fd, buffer.as_mut_ptr().cast(), buffer.len()) };
@@ -462,7 +485,9 @@ fn serve(mut socket: UnixStream) {
     while let Ok(Some(frame)) = frames::read_frame(&mut socket, &mut decoder) {
         answer(&frame);
     }
-    crash::end_group();
+    // The end of the stream comes a little before the kernel's own end.
+    std::thread::sleep(Duration::from_millis(100));
+    crash::end_orphans();
 }
 
 fn answer(frame: &Frame) {

@@ -26,6 +26,9 @@ const NEAR_STACK: u64 = 128 * 1024;
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 static STDERR_PIPE: AtomicI32 = AtomicI32::new(-1);
 
+/// The kernel's process group, 0 if it shares one with its front end.
+static KERNEL_GROUP: AtomicI32 = AtomicI32::new(0);
+
 const FATAL: [libc::c_int; 5] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -36,6 +39,9 @@ const FATAL: [libc::c_int; 5] = [
 
 /// Installs the handlers. Without a connection a crash is still reported by its exit status.
 pub fn install(address: &Path) {
+    let group = std::env::var(super::KERNEL_GROUP).ok();
+    let group = group.and_then(|text| text.parse().ok()).unwrap_or(0);
+    KERNEL_GROUP.store(group, Ordering::Relaxed);
     if let Ok(socket) = UnixStream::connect(address) {
         SOCKET.store(socket.into_raw_fd(), Ordering::Relaxed);
     }
@@ -71,7 +77,21 @@ pub fn end_group() -> ! {
 }
 
 extern "C" fn on_kernel_gone(_signal: libc::c_int) {
-    end_group();
+    end_orphans();
+}
+
+/// The kernel may have ended without a word (killed, crashed): what it was compiling ends too, then
+/// this process and all that it started.
+pub fn end_orphans() -> ! {
+    let kernel = KERNEL_GROUP.load(Ordering::Relaxed);
+    // SAFETY: plain system calls. The kernel led its group, and is gone if it is not the parent of
+    // this process any more.
+    unsafe {
+        if kernel > 1 && libc::getppid() != kernel {
+            libc::kill(-kernel, libc::SIGKILL);
+        }
+    }
+    end_group()
 }
 
 extern "C" fn on_fatal(
@@ -87,7 +107,7 @@ extern "C" fn on_fatal(
         let overflow =
             signal == libc::SIGSEGV && stack != 0 && address.abs_diff(stack) < NEAR_STACK;
         let mut record = [0; frames::HEADER + RECORD];
-        record[..frames::HEADER].copy_from_slice(&frames::header(Kind::Crash, 0, 0, RECORD));
+        record[..frames::HEADER].copy_from_slice(&frames::header(Kind::Crash, 0, RECORD));
         let payload = &mut record[frames::HEADER..];
         payload[0..4].copy_from_slice(&signal.to_le_bytes());
         payload[4] = u8::from(overflow);
@@ -108,7 +128,7 @@ fn forward_stderr(socket: RawFd) {
     // SAFETY: the buffer is ours and as long as said; the pipe does not block.
     let count = unsafe { libc::read(pipe, buffer.as_mut_ptr().cast(), buffer.len()) };
     if count > 0 {
-        send(socket, &frames::header(Kind::Stderr, 0, 0, count as usize));
+        send(socket, &frames::header(Kind::Stderr, 0, count as usize));
         send(socket, &buffer[..count as usize]);
     }
 }

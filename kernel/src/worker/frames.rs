@@ -7,7 +7,7 @@
 //! 0..4    length of the payload (little endian)
 //! 4       kind
 //! 5..8    zero
-//! 8..12   rank of the sender (0 for the ordinary worker)
+//! 8..12   zero
 //! 12..20  run: which load order of evcxr the frame belongs to, counted from 1 in each worker
 //! ```
 //!
@@ -90,26 +90,24 @@ kinds! {
 #[derive(Debug, Clone)]
 pub struct Frame {
     pub kind: Kind,
-    pub rank: u32,
     pub run: u64,
     pub payload: Vec<u8>,
 }
 
 /// The header of a frame with this payload length.
-pub fn header(kind: Kind, rank: u32, run: u64, length: usize) -> [u8; HEADER] {
+pub fn header(kind: Kind, run: u64, length: usize) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     // A payload never reaches 4 GiB: senders split streams, and a bundle that long is refused above.
     bytes[0..4].copy_from_slice(&(length as u32).to_le_bytes());
     bytes[4] = kind as u8;
-    bytes[8..12].copy_from_slice(&rank.to_le_bytes());
     bytes[12..20].copy_from_slice(&run.to_le_bytes());
     bytes
 }
 
 /// A frame as one run of bytes.
-pub fn encode(kind: Kind, rank: u32, run: u64, payload: &[u8]) -> Vec<u8> {
+pub fn encode(kind: Kind, run: u64, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
-    bytes.extend_from_slice(&header(kind, rank, run, payload.len()));
+    bytes.extend_from_slice(&header(kind, run, payload.len()));
     bytes.extend_from_slice(payload);
     bytes
 }
@@ -156,7 +154,6 @@ impl Decoder {
         }
         let frame = Frame {
             kind,
-            rank: number(8..12),
             run: u64::from_le_bytes(bytes[12..20].try_into().expect("eight bytes")),
             payload: bytes[HEADER..HEADER + length].to_vec(),
         };
@@ -190,8 +187,8 @@ mod tests {
 
     #[test]
     fn frames_survive_any_split_of_the_stream() {
-        let mut stream = encode(Kind::Stdout, 3, 7, b"hello");
-        stream.extend(encode(Kind::RunEnded, 0, 8, b""));
+        let mut stream = encode(Kind::Stdout, 7, b"hello");
+        stream.extend(encode(Kind::RunEnded, 8, b""));
         for step in 1..stream.len() {
             let mut decoder = Decoder::default();
             let mut frames = Vec::new();
@@ -203,7 +200,7 @@ mod tests {
             }
             assert_eq!(frames.len(), 2, "step {step}");
             assert_eq!(frames[0].kind, Kind::Stdout);
-            assert_eq!((frames[0].rank, frames[0].run), (3, 7));
+            assert_eq!(frames[0].run, 7);
             assert_eq!(frames[0].payload, b"hello");
             assert_eq!(frames[1].run, 8);
         }
@@ -211,7 +208,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_an_error_not_a_wait() {
-        let mut bytes = encode(Kind::Stdout, 0, 0, b"");
+        let mut bytes = encode(Kind::Stdout, 0, b"");
         bytes[4] = 200;
         let mut decoder = Decoder::default();
         decoder.push(&bytes);

@@ -152,11 +152,10 @@ fn take(fd: c_int, bytes: &[u8]) {
     }
 }
 
+type Write = unsafe extern "C" fn(c_int, *const c_void, usize) -> isize;
+type WriteVectors = unsafe extern "C" fn(c_int, *const libc::iovec, c_int) -> isize;
+type Read = unsafe extern "C" fn(c_int, *mut c_void, usize) -> isize;
+
 /// Keeps the functions above in the executable although nothing in it calls them by these paths.
 #[used]
-static EXPORTED: (
-    unsafe extern "C" fn(c_int, *const c_void, usize) -> isize,
-    unsafe extern "C" fn(c_int, *const libc::iovec, c_int) -> isize,
-    unsafe extern "C" fn(c_int, *mut c_void, usize) -> isize,
-    PthreadCreate,
-) = (write, writev, read, pthread_create);
+static EXPORTED: (Write, WriteVectors, Read, PthreadCreate) = (write, writev, read, pthread_create);

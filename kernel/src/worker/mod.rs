@@ -35,6 +35,9 @@ pub const PRELUDE: &str = "FORKLINE_PRELUDE";
 /// Environment variable: the folder of the toolchain's own libraries.
 pub const RUST_LIBS: &str = "FORKLINE_RUST_LIBS";
 
+/// Environment variable: the process group of the kernel, if it has one of its own.
+pub const KERNEL_GROUP: &str = "FORKLINE_KERNEL_GROUP";
+
 /// Exit status when evcxr's order could not be carried out; evcxr's own runtime uses the same.
 const CANNOT_LOAD: i32 = 99;
 
@@ -84,8 +87,9 @@ fn start() -> anyhow::Result<std::fs::File> {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP);
     }
     crash::install(address.as_ref());
-    let commands = channel::open(address.as_ref())?;
+    // Before the channel: the kernel's first settings go to the prelude.
     prelude::load()?;
+    let commands = channel::open(address.as_ref())?;
     channel::wait_until_configured(Duration::from_secs(10));
     // SAFETY: `commands` is a descriptor that `channel::open` made and gave away.
     Ok(unsafe { std::fs::File::from_raw_fd(commands) })

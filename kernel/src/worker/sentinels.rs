@@ -266,7 +266,10 @@ mod tests {
     fn text_without_a_newline_is_passed_on_at_once() {
         let mut scanner = Scanner::default();
         assert_eq!(scanner.push(b"Enter: "), [text("Enter: ")]);
-        assert_eq!(scanner.push(b"EVE"), [text("EVE")]);
+        assert_eq!(scanner.push(b"EVE"), [text("EV")]);
+        // What may begin a word waits for a moment only.
+        assert!(scanner.holds_text());
+        assert_eq!(scanner.flush(), Some(b"E".to_vec()));
     }
 
     #[test]

@@ -1,0 +1,221 @@
+//! The side channel's side of [`Outputs`]: what each frame of a worker means.
+
+use super::{ConnectionId, Crash, Outputs, RunTimes, State, Worker};
+use crate::session::panics::{PanicReport, UserError};
+use crate::worker::frames::{Frame, Kind};
+use serde_json::{Value, json};
+use std::os::unix::net::UnixStream;
+
+impl Outputs {
+    /// A worker has connected.
+    pub fn connected(&self, connection: ConnectionId) {
+        let mut state = self.lock();
+        state.open.insert(connection);
+        let State { current, .. } = &mut *state;
+        if let Some(current) = current {
+            current.connections.insert(connection);
+        }
+    }
+
+    /// A worker's connection has ended.
+    pub fn disconnected(&self, connection: ConnectionId) {
+        let mut state = self.lock();
+        self.flush_all(&mut state);
+        state.open.remove(&connection);
+        if state
+            .worker
+            .as_ref()
+            .is_some_and(|worker| worker.connection == connection)
+        {
+            state.worker = None;
+            if state.current.is_none() {
+                state.worker_lost = true;
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Nothing has come for a moment: publish what waits.
+    pub fn flush(&self) {
+        let mut state = self.lock();
+        self.flush_convention(&mut state);
+        self.flush_stream(&mut state);
+    }
+
+    /// Takes one frame. `socket` is the connection by which it came.
+    pub fn take(&self, connection: ConnectionId, socket: &UnixStream, frame: &Frame) {
+        let mut state = self.lock();
+        let text = || String::from_utf8_lossy(&frame.payload).into_owned();
+        let parse = || serde_json::from_slice::<Value>(&frame.payload).unwrap_or_default();
+        match frame.kind {
+            Kind::Hello => {
+                let pid = parse()["pid"].as_i64().unwrap_or_default() as i32;
+                if let Ok(socket) = socket.try_clone() {
+                    state.worker = Some(Worker {
+                        connection,
+                        socket,
+                        pid,
+                    });
+                    state.worker_lost = false;
+                    if let Ok(dir) = std::env::current_dir() {
+                        state.tell(Kind::Chdir, dir.as_os_str().as_encoded_bytes());
+                    }
+                    let environment = Value::from(state.environment.clone()).to_string();
+                    state.tell(Kind::SetEnv, environment.as_bytes());
+                }
+            }
+            Kind::RunStarted => {
+                let parent = state.parent_of_current();
+                state.remember((connection, frame.run), parent);
+                if let Some(locator) = &state.locator {
+                    locator.loaded(&text());
+                }
+                if let Some(current) = &mut state.current {
+                    current.running = true;
+                }
+            }
+            Kind::RunEnded => {
+                self.flush_convention(&mut state);
+                self.flush_panic(&mut state);
+                if let Some(current) = &mut state.current {
+                    current.running = false;
+                    current.facts.runs.push(RunTimes::from_json(&parse()));
+                }
+            }
+            Kind::Stdout | Kind::Stderr => {
+                self.flush_convention(&mut state);
+                self.flush_panic(&mut state);
+                let index = usize::from(frame.kind == Kind::Stderr);
+                let name = ["stdout", "stderr"][index];
+                let parent = state.parent_of((connection, frame.run));
+                let text = decode(&mut state.tails[index], &frame.payload);
+                self.append(&mut state, parent, name, &text);
+            }
+            Kind::Display => {
+                self.flush_panic(&mut state);
+                let parent = state.parent_of((connection, frame.run));
+                self.show(&mut state, &parent, parse());
+            }
+            Kind::ClearOutput => {
+                self.flush_all(&mut state);
+                let parent = state.parent_of((connection, frame.run));
+                let wait = frame.payload == b"1";
+                self.wire
+                    .publish(&parent, "clear_output", json!({ "wait": wait }));
+            }
+            Kind::Panic => {
+                self.flush_convention(&mut state);
+                self.flush_panic(&mut state);
+                let report = PanicReport::from_json(&parse(), state.locator.as_ref());
+                if report.on_cell_thread
+                    && let Some(current) = &mut state.current
+                {
+                    current.panic = Some(report);
+                } else {
+                    let parent = state.parent_of((connection, frame.run));
+                    self.append(&mut state, parent, "stderr", &report.as_stderr());
+                }
+            }
+            Kind::Panicked => {
+                if let Some(current) = &mut state.current {
+                    let report = current.panic.take().unwrap_or_else(PanicReport::unknown);
+                    current.facts.panic = Some(report);
+                }
+            }
+            Kind::UserError => {
+                self.flush_panic(&mut state);
+                let error = UserError::from_json(&parse(), state.locator.as_ref());
+                if let Some(current) = &mut state.current {
+                    current.facts.user_error = Some(error);
+                }
+            }
+            Kind::Report => self.report(&mut state, &parse()),
+            Kind::InputRequest => {
+                self.flush_all(&mut state);
+                self.ask(&mut state, &parse());
+            }
+            Kind::Synced => {
+                if let Ok(token) = frame.payload.as_slice().try_into() {
+                    state.synced = u64::from_le_bytes(token);
+                }
+                self.changed.notify_all();
+            }
+            Kind::Crash => {
+                let payload = &frame.payload;
+                if payload.len() >= 16
+                    && let Some(current) = &mut state.current
+                {
+                    current.facts.crash = Some(Crash {
+                        signal: i32::from_le_bytes(payload[0..4].try_into().expect("four bytes")),
+                        stack_overflow: payload[4] != 0,
+                        address: u64::from_le_bytes(payload[8..16].try_into().expect("eight")),
+                    });
+                }
+            }
+            Kind::LoadFailed => {
+                if let Some(current) = &mut state.current {
+                    current.facts.load_failed = Some(text());
+                }
+            }
+            Kind::PreludeChanged => {
+                if let Some(current) = &mut state.current {
+                    current.facts.prelude_changed = true;
+                }
+            }
+            Kind::VariableLost => {
+                if let Some(current) = &mut state.current {
+                    current.facts.lost.push(text());
+                }
+            }
+            // What only the kernel says.
+            Kind::Sync | Kind::SetEnv | Kind::Chdir | Kind::InputReply => {}
+        }
+    }
+}
+
+/// Text out of bytes: an unfinished character waits in `tail`, what can never be one becomes the
+/// replacement character.
+fn decode(tail: &mut Vec<u8>, bytes: &[u8]) -> String {
+    let mut all = std::mem::take(tail);
+    all.extend_from_slice(bytes);
+    let mut text = String::with_capacity(all.len());
+    let mut rest = all.as_slice();
+    loop {
+        match std::str::from_utf8(rest) {
+            Ok(valid) => {
+                text.push_str(valid);
+                return text;
+            }
+            Err(error) => {
+                let (valid, bad) = rest.split_at(error.valid_up_to());
+                text.push_str(std::str::from_utf8(valid).unwrap_or_default());
+                let Some(length) = error.error_len() else {
+                    tail.extend_from_slice(bad);
+                    return text;
+                };
+                text.push(char::REPLACEMENT_CHARACTER);
+                rest = &bad[length..];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_survive_a_split_and_other_bytes_are_replaced() {
+        let mut tail = Vec::new();
+        let bytes = "aé€😀".as_bytes();
+        let mut text = String::new();
+        for byte in bytes {
+            text.push_str(&decode(&mut tail, &[*byte]));
+        }
+        assert_eq!(text, "aé€😀");
+        assert_eq!(decode(&mut tail, b"a\xff\xfeb"), "a\u{fffd}\u{fffd}b");
+        assert!(tail.is_empty());
+        assert_eq!(decode(&mut tail, b"\xe2\x82"), "");
+        assert_eq!(decode(&mut tail, b"x"), "\u{fffd}x");
+    }
+}
