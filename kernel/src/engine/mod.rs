@@ -12,6 +12,8 @@
 
 mod cell;
 mod diagnostics;
+#[cfg(test)]
+mod reliance;
 mod rust_source;
 mod source_map;
 mod symbols;

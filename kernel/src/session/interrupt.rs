@@ -49,14 +49,11 @@ impl Interrupts {
             if self.execution.load(Ordering::SeqCst) != execution {
                 return;
             }
-            let worker = outputs.worker_pid();
-            if outputs.is_running() {
-                if let Some(pid) = worker {
-                    self.worker_ended.store(true, Ordering::SeqCst);
-                    kill_group(pid);
-                }
+            if let Some(pid) = outputs.running_in() {
+                self.worker_ended.store(true, Ordering::SeqCst);
+                kill_group(pid);
             } else {
-                kill_children(worker);
+                kill_children(outputs.worker_pid());
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -17,7 +17,7 @@ use crate::engine::Locator;
 use crate::protocol::{Parent, Wire};
 use crate::worker::frames::{self, Kind};
 use serde_json::{Map, Value, json};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -48,7 +48,8 @@ struct State {
     runs: HashMap<(ConnectionId, u64), Parent>,
     run_order: VecDeque<(ConnectionId, u64)>,
     last_parent: Parent,
-    open: HashSet<ConnectionId>,
+    /// The connections of workers, and the process at the other end of each.
+    open: HashMap<ConnectionId, i32>,
     worker: Option<Worker>,
     worker_lost: bool,
     stream: Option<Stream>,
@@ -79,8 +80,10 @@ struct Current {
     show_result: bool,
     allow_stdin: bool,
     written: usize,
-    running: bool,
-    connections: HashSet<ConnectionId>,
+    /// The worker that runs the cell's code at this moment.
+    running: Option<i32>,
+    /// The worker that ran it last.
+    ran_in: Option<i32>,
     /// A panic of the cell's thread that may still be caught.
     panic: Option<PanicReport>,
     /// A display of the convention that may be joined by its text twin.
@@ -153,7 +156,7 @@ impl Outputs {
                 runs: HashMap::new(),
                 run_order: VecDeque::new(),
                 last_parent: Parent::default(),
-                open: HashSet::new(),
+                open: HashMap::new(),
                 worker: None,
                 worker_lost: false,
                 stream: None,
@@ -185,15 +188,15 @@ impl Outputs {
         let mut state = self.lock();
         self.flush_stream(&mut state);
         state.last_parent = begin.parent.clone();
-        let connections = state.open.clone();
+        let ran_in = state.worker.as_ref().map(|worker| worker.pid);
         state.current = Some(Current {
             parent: begin.parent,
             count: begin.count,
             show_result: !begin.silent,
             allow_stdin: begin.allow_stdin,
             written: 0,
-            running: false,
-            connections,
+            running: None,
+            ran_in,
             panic: None,
             convention: None,
             in_group: false,
@@ -225,7 +228,8 @@ impl Outputs {
             while state
                 .current
                 .as_ref()
-                .is_some_and(|current| !current.connections.is_disjoint(&state.open))
+                .and_then(|current| current.ran_in)
+                .is_some_and(|pid| state.open.values().any(|open| *open == pid))
             {
                 let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
                     break;
@@ -254,12 +258,14 @@ impl Outputs {
             }
         }
         self.flush_all(&mut state);
-        let State { current, open, .. } = &mut *state;
+        let State {
+            current, worker, ..
+        } = &mut *state;
         let Some(current) = current else {
             return Facts::default();
         };
-        current.running = false;
-        current.connections = open.clone();
+        current.running = None;
+        current.ran_in = worker.as_ref().map(|worker| worker.pid);
         std::mem::take(&mut current.facts)
     }
 
@@ -302,12 +308,9 @@ impl Outputs {
         self.lock().worker.as_ref().map(|worker| worker.pid)
     }
 
-    /// Whether a cell's code is running at this moment.
-    pub fn is_running(&self) -> bool {
-        self.lock()
-            .current
-            .as_ref()
-            .is_some_and(|current| current.running)
+    /// The worker that runs a cell's code at this moment.
+    pub fn running_in(&self) -> Option<i32> {
+        self.lock().current.as_ref()?.running
     }
 
     /// Whether the worker has ended while no cell ran. Asking resets it.

@@ -32,6 +32,7 @@ impl SideChannel {
         if base.as_os_str().len() > 60 {
             base = PathBuf::from("/tmp");
         }
+        remove_abandoned(&base);
         let dir = base.join(name);
         std::fs::DirBuilder::new()
             .mode(0o700)
@@ -61,10 +62,24 @@ impl SideChannel {
     }
 }
 
+/// Removes what killed kernels have left: sockets to which nobody listens any more.
+fn remove_abandoned(base: &Path) {
+    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("forkline-") {
+            continue;
+        }
+        let refused = UnixStream::connect(entry.path().join("side"))
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+        if refused {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 fn accept(listener: &UnixListener, outputs: &Arc<Outputs>) {
     for (connection, stream) in (1..).zip(listener.incoming()) {
         let Ok(stream) = stream else { continue };
-        outputs.connected(connection);
+        outputs.connected(connection, peer(&stream));
         let outputs = Arc::clone(outputs);
         let name = format!("worker-{connection}");
         let started = std::thread::Builder::new()
@@ -73,6 +88,23 @@ fn accept(listener: &UnixListener, outputs: &Arc<Outputs>) {
         if let Err(error) = started {
             eprintln!("forkline: no thread for a worker's output: {error}");
         }
+    }
+}
+
+/// The process at the other end.
+fn peer(stream: &UnixStream) -> i32 {
+    // SAFETY: a zeroed ucred is valid; the call writes at most its length.
+    unsafe {
+        let mut credentials: libc::ucred = std::mem::zeroed();
+        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &mut length,
+        );
+        credentials.pid
     }
 }
 

@@ -351,7 +351,7 @@ impl Channel {
         let header = frames::header(kind, run, payload.len());
         if !send_all(self.socket, &header) || !send_all(self.socket, payload) {
             // The kernel is gone, and with it everybody who could see a result.
-            crash::end_group();
+            crash::end_orphans();
         }
     }
 
@@ -399,7 +399,7 @@ impl Channel {
         while !rest.is_empty() {
             let written = interposed_write(output.evcxr, rest);
             if written <= 0 {
-                crash::end_group();
+                crash::end_orphans();
             }
             rest = &rest[written as usize..];
         }

@@ -84,11 +84,21 @@ extern "C" fn on_kernel_gone(_signal: libc::c_int) {
 /// this process and all that it started.
 pub fn end_orphans() -> ! {
     let kernel = KERNEL_GROUP.load(Ordering::Relaxed);
-    // SAFETY: plain system calls. The kernel led its group, and is gone if it is not the parent of
-    // this process any more.
-    unsafe {
-        if kernel > 1 && libc::getppid() != kernel {
-            libc::kill(-kernel, libc::SIGKILL);
+    // The death signal comes when the kernel's thread dies, a moment before the whole process is
+    // gone. A kernel that lives on after that moment is not ended.
+    for _ in 0..100 {
+        // SAFETY: plain system calls, safe in a handler. The kernel led its group, and is gone if it
+        // is not the parent of this process any more.
+        unsafe {
+            if kernel > 1 && libc::getppid() != kernel {
+                libc::kill(-kernel, libc::SIGKILL);
+                break;
+            }
+            let moment = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 5_000_000,
+            };
+            libc::nanosleep(&raw const moment, std::ptr::null_mut());
         }
     }
     end_group()

@@ -61,11 +61,10 @@ pub fn main() -> ! {
             std::process::exit(CANNOT_LOAD);
         }
     }
-    // evcxr has closed the pipe. Skip the destructors of the cells' libraries: threads of the user
-    // may still use what they would tear down.
+    // evcxr has closed the pipe, or the kernel is gone. Destructors of the cells' libraries do not
+    // run: threads of the user may still use what they would tear down.
     channel::end();
-    // SAFETY: `_exit` ends the process without running any further code of it.
-    unsafe { libc::_exit(0) }
+    crash::end_orphans()
 }
 
 /// Takes over the standard streams, opens the side channel and loads the prelude.

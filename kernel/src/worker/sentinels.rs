@@ -5,7 +5,7 @@
 //! middle of one. [`Scanner`] takes bytes as they are written and returns [`Piece`]s in order; text
 //! that cannot be part of such a line is passed on at once, without waiting for a newline.
 //!
-//! The words are those of evcxr 0.22.0; `tests/conformance` has a test that fails when they change.
+//! The words are those of evcxr 0.22.0; the test in `engine/reliance.rs` fails when they change.
 
 /// evcxr: the cell's code panicked and nothing caught it.
 pub const PANIC: &str = "EVCXR_PANIC_NOTIFICATION";

@@ -1,27 +1,27 @@
 //! The side channel's side of [`Outputs`]: what each frame of a worker means.
 
-use super::{ConnectionId, Crash, Outputs, RunTimes, State, Worker};
+use super::{ConnectionId, Crash, Outputs, RunTimes, Worker};
 use crate::session::panics::{PanicReport, UserError};
 use crate::worker::frames::{Frame, Kind};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 
 impl Outputs {
-    /// A worker has connected.
-    pub fn connected(&self, connection: ConnectionId) {
-        let mut state = self.lock();
-        state.open.insert(connection);
-        let State { current, .. } = &mut *state;
-        if let Some(current) = current {
-            current.connections.insert(connection);
-        }
+    /// A worker has connected; `pid` is its process.
+    pub fn connected(&self, connection: ConnectionId, pid: i32) {
+        self.lock().open.insert(connection, pid);
     }
 
     /// A worker's connection has ended.
     pub fn disconnected(&self, connection: ConnectionId) {
         let mut state = self.lock();
         self.flush_all(&mut state);
-        state.open.remove(&connection);
+        let pid = state.open.remove(&connection);
+        if let Some(current) = &mut state.current
+            && current.running == pid
+        {
+            current.running = None;
+        }
         if state
             .worker
             .as_ref()
@@ -70,15 +70,17 @@ impl Outputs {
                 if let Some(locator) = &state.locator {
                     locator.loaded(&text());
                 }
+                let pid = state.open.get(&connection).copied();
                 if let Some(current) = &mut state.current {
-                    current.running = true;
+                    current.running = pid;
+                    current.ran_in = pid;
                 }
             }
             Kind::RunEnded => {
                 self.flush_convention(&mut state);
                 self.flush_panic(&mut state);
                 if let Some(current) = &mut state.current {
-                    current.running = false;
+                    current.running = None;
                     current.facts.runs.push(RunTimes::from_json(&parse()));
                 }
             }

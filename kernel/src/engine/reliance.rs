@@ -1,0 +1,72 @@
+//! What forkline relies on of evcxr's inner protocol, as a test: it fails first when evcxr changes.
+//!
+//! A script stands in for the worker. It writes down the orders that evcxr sends and answers each as
+//! if the cell had run, so the test sees evcxr's side alone: the orders, and the generated sources.
+
+use evcxr::EvalContext;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+const STAND_IN: &str = "#!/bin/sh
+echo \"runtime=$EVCXR_IS_RUNTIME\" >> \"$0.log\"
+while read -r line; do
+    echo \"$line\" >> \"$0.log\"
+    echo EVCXR_EXECUTION_COMPLETE
+done
+";
+
+#[test]
+fn evcxr_speaks_the_protocol_that_the_worker_expects() {
+    let dir = std::env::temp_dir().join(format!("forkline-reliance-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let script = dir.join("stand-in");
+    std::fs::write(&script, STAND_IN).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+
+    let (mut context, outputs) =
+        EvalContext::with_subprocess_command(Command::new(&script)).unwrap();
+    std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
+
+    // A statement stands in the source as it is, on lines of its own, inside a function whose name
+    // is in the order.
+    context.eval("let kept: Vec<i32> = vec![1];").unwrap();
+    let source = context.last_source().unwrap();
+    for expected in [
+        "\nlet kept: Vec<i32> = vec![1];\n",
+        "println!(\"EVCXR_PANIC_NOTIFICATION\")",
+        "\"EVCXR_VARIABLE_CHANGED_TYPE:\"",
+        "eprintln!(\"The type of the variable {name} was redefined, so was lost.\",)",
+    ] {
+        assert!(source.contains(expected), "no {expected:?} in\n{source}");
+    }
+    let order = last_order(&script);
+    let (path, function) = order
+        .strip_prefix("LOAD_AND_RUN ")
+        .and_then(|rest| rest.rsplit_once(' '))
+        .unwrap_or_else(|| panic!("not an order: {order}"));
+    assert!(source.contains(&format!("pub extern \"C\" fn {function}(")));
+    let library = Path::new(path).file_name().unwrap().to_str().unwrap();
+    assert!(
+        library.starts_with("libcode_") && library.ends_with(".so"),
+        "{library}"
+    );
+    let first = std::fs::read_to_string(script.with_extension("log")).unwrap();
+    assert!(first.starts_with("runtime=1\n"), "{first}");
+
+    // An error of a `?` is printed to stderr, and then said to be one on stdout.
+    context.eval("\"1\".parse::<i32>()?;").unwrap();
+    let source = context.last_source().unwrap();
+    let printed = source.find("eprintln!(\"{}\", error);").unwrap();
+    let said = source
+        .find("evcxr_internal_runtime::USER_ERROR_OCCURRED);")
+        .unwrap();
+    assert!(printed < said);
+    assert!(source.contains("USER_ERROR_OCCURRED: &str = \"EVCXR_ERROR_OCCURRED\""));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+fn last_order(script: &Path) -> String {
+    let log = std::fs::read_to_string(script.with_extension("log")).unwrap();
+    log.lines().last().unwrap_or_default().to_owned()
+}
