@@ -20,15 +20,15 @@ pub fn serve(shared: &Arc<Shared>, control: &Receiver<Message>) {
                     .reply(&message, "kernel_info_reply", info::kernel_info());
             }
             "interrupt_request" => {
-                let shared = Arc::clone(shared);
-                let interrupting = {
-                    let shared = Arc::clone(&shared);
-                    move || shared.interrupts.interrupt(&shared.outputs)
-                };
-                // The reply does not wait for the cell: front ends wait for both.
-                let _ = std::thread::Builder::new()
-                    .name("interrupt".to_owned())
-                    .spawn(interrupting);
+                // Which cell is meant is settled before the reply; the reply does not wait for its
+                // end, because front ends wait for both.
+                if let Some(execution) = shared.interrupts.request() {
+                    let shared = Arc::clone(shared);
+                    let body = move || shared.interrupts.carry_out(execution, &shared.outputs);
+                    let _ = std::thread::Builder::new()
+                        .name("interrupt".to_owned())
+                        .spawn(body);
+                }
                 shared
                     .wire
                     .reply(&message, "interrupt_reply", json!({ "status": "ok" }));

@@ -36,15 +36,20 @@ impl Interrupts {
         self.worker_ended.load(Ordering::SeqCst)
     }
 
-    /// Interrupts the cell in progress, if there is one, and returns when it is over or three
-    /// seconds have passed. A cell goes from compiling to running at any moment, so both are looked
-    /// for again and again.
-    pub fn interrupt(&self, outputs: &Outputs) {
+    /// Notes that the cell in progress is to end, if there is one. The answer is for
+    /// [`Interrupts::carry_out`]: a cell that begins later is not meant.
+    pub fn request(&self) -> Option<u64> {
         let execution = self.execution.load(Ordering::SeqCst);
         if execution.is_multiple_of(2) {
-            return;
+            return None;
         }
         self.requested.store(true, Ordering::SeqCst);
+        Some(execution)
+    }
+
+    /// Ends what was requested to end, and returns when it is over or three seconds have passed. A
+    /// cell goes from compiling to running at any moment, so both are looked for again and again.
+    pub fn carry_out(&self, execution: u64, outputs: &Outputs) {
         for _ in 0..60 {
             if self.execution.load(Ordering::SeqCst) != execution {
                 return;

@@ -21,7 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Text of one cell beyond this is dropped, so that an endless loop of prints can neither fill the
 /// kernel's memory nor the front end's. `FORKLINE_OUTPUT_LIMIT_MB` changes it.
@@ -176,6 +176,19 @@ impl Outputs {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Waits until the condition is false, or the limit is over.
+    fn wait_while<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        limit: Duration,
+        condition: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        self.changed
+            .wait_timeout_while(state, limit, condition)
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .0
+    }
+
     /// How places in generated sources are found.
     pub fn set_locator(&self, locator: Locator) {
         self.lock().locator = Some(locator);
@@ -222,39 +235,20 @@ impl Outputs {
     /// Waits until all that the worker has sent so far is published, and returns what it told since
     /// the last call. `ended`: the worker is gone, so wait for the end of its connections instead.
     pub fn settle(&self, ended: bool) -> Facts {
-        let deadline = Instant::now() + Duration::from_secs(if ended { 3 } else { 10 });
         let mut state = self.lock();
         if ended {
-            while state
-                .current
-                .as_ref()
-                .and_then(|current| current.ran_in)
-                .is_some_and(|pid| state.open.values().any(|open| *open == pid))
-            {
-                let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
-                    break;
-                };
-                state = self
-                    .changed
-                    .wait_timeout(state, rest)
-                    .unwrap_or_else(|poisoned| poisoned.into_inner())
-                    .0;
-            }
+            state = self.wait_while(state, Duration::from_secs(3), |state| {
+                let ran_in = state.current.as_ref().and_then(|current| current.ran_in);
+                ran_in.is_some_and(|pid| state.open.values().any(|open| *open == pid))
+            });
             state.worker_lost = false;
         } else {
             state.sync_token += 1;
             let token = state.sync_token;
             if state.tell(Kind::Sync, &token.to_le_bytes()) {
-                while state.synced < token && state.worker.is_some() {
-                    let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
-                        break;
-                    };
-                    state = self
-                        .changed
-                        .wait_timeout(state, rest)
-                        .unwrap_or_else(|poisoned| poisoned.into_inner())
-                        .0;
-                }
+                state = self.wait_while(state, Duration::from_secs(10), |state| {
+                    state.synced < token && state.worker.is_some()
+                });
             }
         }
         self.flush_all(&mut state);

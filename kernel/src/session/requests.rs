@@ -76,7 +76,9 @@ fn answer(shared: &Shared, message: &Message) {
             control::end(shared);
         }
         "interrupt_request" => {
-            shared.interrupts.interrupt(&shared.outputs);
+            if let Some(execution) = shared.interrupts.request() {
+                shared.interrupts.carry_out(execution, &shared.outputs);
+            }
             reply("interrupt_reply", json!({ "status": "ok" }));
         }
         other => eprintln!("forkline: a shell request of an unknown kind: {other}"),
