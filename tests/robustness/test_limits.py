@@ -18,6 +18,11 @@ def test_output_beyond_the_limit_is_dropped_and_says_so(start_kernel: Callable[.
     result.has("output cut: this cell has written more than 1 MB", result.stdout, "stdout")
     after = kernel.run('println!("the next cell");')
     after.equal(after.stdout, "the next cell\n")
+    # The kernel itself has something to say after the limit, here the times.
+    timed = kernel.run('%%time\nfor _ in 0..3_000 { println!("{}", "x".repeat(999)); }', timeout=60)
+    assert len(timed.stdout) < 1_100_000, f"{len(timed.stdout)} bytes came"
+    after = kernel.run('println!("still here");')
+    after.equal(after.stdout, "still here\n")
 
 
 def test_broken_history_costs_the_history_only(start_kernel: Callable[..., Client], tmp_path: Path) -> None:

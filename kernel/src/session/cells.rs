@@ -143,7 +143,6 @@ impl Runner {
             }
         };
         shared.interrupts.end();
-        self.note_names();
         let failed = reply["status"] == "error";
         // What is queued by now; what a front end sends after it has the reply is a new beginning.
         let aborted = if failed && flag("stop_on_error", true) {
@@ -156,6 +155,7 @@ impl Runner {
         wire.reply(message, "execute_reply", reply);
         wire.status(&message.parent, "idle");
         self.answer_aborted(&aborted, number);
+        self.note_names();
     }
 
     /// Runs a cell; returns the text of its result.

@@ -5,7 +5,7 @@
 use super::bundle;
 use super::cells::Runner;
 use super::failure::{self, CellError};
-use super::outputs::{Facts, RunTimes};
+use super::outputs::{Facts, RunTimes, decode};
 use crate::engine::{Content, Failure};
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -280,23 +280,15 @@ impl<'a> CellContext<'a> {
         let outputs = &self.runner.shared.outputs;
         let forward = |mut source: Box<dyn Read + Send>, stream: &'static str| {
             let mut buffer = [0; 16 * 1024];
-            // Text is cut at line ends if possible, so that characters stay whole.
-            let mut held = Vec::new();
+            let mut tail = Vec::new();
             loop {
                 let count = match source.read(&mut buffer) {
                     Ok(0) | Err(_) => break,
                     Ok(count) => count,
                 };
-                held.extend_from_slice(&buffer[..count]);
-                let valid = match std::str::from_utf8(&held) {
-                    Ok(_) => held.len(),
-                    Err(error) if error.error_len().is_none() => error.valid_up_to(),
-                    Err(_) => held.len(),
-                };
-                let text: Vec<u8> = held.drain(..valid).collect();
-                outputs.text(stream, &String::from_utf8_lossy(&text));
+                outputs.text(stream, &decode(&mut tail, &buffer[..count]));
             }
-            outputs.text(stream, &String::from_utf8_lossy(&held));
+            outputs.text(stream, &String::from_utf8_lossy(&tail));
         };
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());

@@ -12,6 +12,8 @@
 mod publish;
 mod take;
 
+pub use take::decode;
+
 use super::panics::{PanicReport, UserError};
 use crate::engine::Locator;
 use crate::protocol::{Parent, Wire};
@@ -79,6 +81,7 @@ struct Current {
     count: usize,
     show_result: bool,
     allow_stdin: bool,
+    /// Bytes of text so far; beyond the limit the rest is dropped.
     written: usize,
     /// The worker that runs the cell's code at this moment.
     running: Option<i32>,
@@ -113,7 +116,6 @@ pub struct Facts {
     pub reports: HashMap<String, Value>,
     /// Text form of the result, for the history.
     pub result: Option<String>,
-    pub output_cut: bool,
 }
 
 /// A fatal signal.
@@ -283,11 +285,7 @@ impl Outputs {
         let mut state = self.lock();
         self.flush_all(&mut state);
         let parent = state.parent_of_current();
-        self.wire.publish(
-            &parent,
-            "display_data",
-            json!({ "data": data, "metadata": {}, "transient": {} }),
-        );
+        self.publish_display(&parent, data);
     }
 
     /// A result of the kernel itself, such as the text of an evcxr command.

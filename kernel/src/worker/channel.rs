@@ -12,6 +12,7 @@
 //! cell. Threads of shared pools belong to whatever runs now.
 
 use super::frames::{self, Decoder, Frame, Kind};
+use super::interpose::system_write;
 use super::sentinels::{self, Piece, Scanner};
 use super::{backtrace, crash, prelude};
 use std::cell::Cell;
@@ -171,11 +172,7 @@ pub fn begin_run(path: &str) -> u64 {
 pub fn end_run(run: u64, report: &str) {
     let channel = channel();
     let mut output = lock(&channel.output);
-    channel.forward_foreign(&mut output);
-    channel.release_held(&mut output);
-    if let Some(text) = output.scanner.finish() {
-        channel.send(Kind::Stdout, run, &text);
-    }
+    channel.send_rest(&mut output, run);
     channel.send(Kind::RunEnded, run, report.as_bytes());
     channel.tell_evcxr(&output, "EVCXR_EXECUTION_COMPLETE");
 }
@@ -183,12 +180,7 @@ pub fn end_run(run: u64, report: &str) {
 /// Before a wanted end of the process: nothing held back is lost.
 pub fn end() {
     let Some(channel) = CHANNEL.get() else { return };
-    let mut output = lock(&channel.output);
-    channel.forward_foreign(&mut output);
-    channel.release_held(&mut output);
-    if let Some(text) = output.scanner.finish() {
-        channel.send(Kind::Stdout, current_run(), &text);
-    }
+    channel.send_rest(&mut lock(&channel.output), current_run());
 }
 
 /// Whether `fd` is still the stand-in that [`open`] put there, in the process that owns it.
@@ -355,6 +347,15 @@ impl Channel {
         }
     }
 
+    /// Sends all that has been written so far, whatever it was held back for.
+    fn send_rest(&self, output: &mut MutexGuard<'_, Output>, run: u64) {
+        self.forward_foreign(output);
+        self.release_held(output);
+        if let Some(text) = output.scanner.finish() {
+            self.send(Kind::Stdout, run, &text);
+        }
+    }
+
     fn release_held(&self, output: &mut MutexGuard<'_, Output>) {
         if !output.held.is_empty() {
             let held = std::mem::take(&mut output.held);
@@ -397,7 +398,7 @@ impl Channel {
         let line = format!("{line}\n");
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            let written = interposed_write(output.evcxr, rest);
+            let written = system_write(output.evcxr, rest);
             if written <= 0 {
                 crash::end_orphans();
             }
@@ -440,7 +441,7 @@ impl Channel {
     fn wake_pump(&self) {
         let one = 1_u64.to_ne_bytes();
         // A full eventfd means that the pump is awake already.
-        let _ = interposed_write(self.wake, &one);
+        let _ = system_write(self.wake, &one);
     }
 }
 
@@ -571,11 +572,6 @@ fn inode(fd: RawFd) -> Option<u64> {
         let mut status: libc::stat = std::mem::zeroed();
         (libc::fstat(fd, &mut status) == 0).then_some(status.st_ino)
     }
-}
-
-/// A plain write that never comes back to this module.
-fn interposed_write(fd: RawFd, bytes: &[u8]) -> isize {
-    super::interpose::system_write(fd, bytes)
 }
 
 fn send_all(socket: RawFd, mut bytes: &[u8]) -> bool {

@@ -18,13 +18,13 @@ impl Outputs {
         if let Some(current) = &mut state.current
             && current.parent.id() == parent.id()
         {
-            if current.facts.output_cut {
+            let before = current.written;
+            if before > self.limit {
                 return;
             }
             current.written += text.len();
             if current.written > self.limit {
-                current.facts.output_cut = true;
-                let mut keep = text.len() - (current.written - self.limit);
+                let mut keep = self.limit - before;
                 while !text.is_char_boundary(keep) {
                     keep -= 1;
                 }
@@ -90,12 +90,16 @@ impl Outputs {
         if let Some(data) = current.convention.take() {
             let parent = current.parent.clone();
             self.flush_stream(state);
-            self.wire.publish(
-                &parent,
-                "display_data",
-                json!({ "data": data, "metadata": {}, "transient": {} }),
-            );
+            self.publish_display(&parent, data);
         }
+    }
+
+    pub(super) fn publish_display(&self, parent: &Parent, data: Map<String, Value>) {
+        self.wire.publish(
+            parent,
+            "display_data",
+            json!({ "data": data, "metadata": {}, "transient": {} }),
+        );
     }
 
     pub(super) fn flush_all(&self, state: &mut State) {
@@ -158,11 +162,7 @@ impl Outputs {
             .is_some_and(|current| current.parent.id() == parent.id());
         if !is_current {
             self.flush_stream(state);
-            self.wire.publish(
-                parent,
-                "display_data",
-                json!({ "data": data, "metadata": {}, "transient": {} }),
-            );
+            self.publish_display(parent, data);
             return;
         }
         if let Some(current) = &mut state.current

@@ -177,7 +177,7 @@ impl Outputs {
 
 /// Text out of bytes: an unfinished character waits in `tail`, what can never be one becomes the
 /// replacement character.
-fn decode(tail: &mut Vec<u8>, bytes: &[u8]) -> String {
+pub fn decode(tail: &mut Vec<u8>, bytes: &[u8]) -> String {
     let mut all = std::mem::take(tail);
     all.extend_from_slice(bytes);
     let mut text = String::with_capacity(all.len());
