@@ -10,6 +10,8 @@
 //! <version>/prelude   the sources of the prelude, so that the clone can be deleted
 //! <version>/template  the workspace with the prelude built, taken over by each session
 //! <version>/sessions  one folder for each running kernel
+//! <version>/cells     cells compiled before
+//! <version>/links     this program under the names of the tools that evcxr calls
 //! ```
 
 use std::path::PathBuf;
@@ -71,6 +73,16 @@ pub fn template_dir() -> PathBuf {
 /// The parent of the sessions' folders.
 pub fn sessions_dir() -> PathBuf {
     version_dir().join("sessions")
+}
+
+/// Cells compiled before, for all sessions.
+pub fn cells_dir() -> PathBuf {
+    version_dir().join("cells")
+}
+
+/// This program under the names of tools; first on the PATH of what builds cells.
+pub fn links_dir() -> PathBuf {
+    version_dir().join("links")
 }
 
 fn is_writable(dir: &std::path::Path) -> bool {

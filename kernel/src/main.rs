@@ -28,6 +28,8 @@ usage:
 ";
 
 fn main() -> ExitCode {
+    // As cargo and its like, which evcxr finds under these names.
+    engine::run_if_stand_in();
     // evcxr starts this binary in other roles and says so in the environment.
     if std::env::var_os("EVCXR_IS_RUNTIME").is_some()
         && std::env::var_os(worker::SIDE_CHANNEL).is_some()

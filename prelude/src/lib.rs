@@ -29,10 +29,18 @@ pub mod device;
 pub mod display;
 pub mod input;
 mod json;
+pub mod local;
 #[doc(hidden)]
 pub mod rt;
+#[doc(hidden)]
+pub mod store;
 #[cfg(test)]
 mod tests;
+
+/// The kernel puts this at the beginning of loops, so that an interrupt gets through.
+#[doc(hidden)]
+#[inline(always)]
+pub fn __check() {}
 
 /// The names that every cell starts with.
 ///
@@ -54,4 +62,5 @@ pub mod prelude {
         display, display_as, display_handle,
     };
     pub use crate::input::{input, password};
+    pub use crate::thread_local;
 }

@@ -1,6 +1,7 @@
 //! evcxr made into an engine: the only room that calls it.
 //!
 //! * `cell`         a cell's text before it is compiled
+//! * `driver`       the fast way to a compiled cell
 //! * `template`     the workspace with the prelude built in
 //! * `rust_source`  when rust-analyzer sees the standard library
 //! * `source_map`   from generated lines back to cells
@@ -12,6 +13,7 @@
 
 mod cell;
 mod diagnostics;
+mod driver;
 #[cfg(test)]
 mod reliance;
 mod rust_source;
@@ -21,11 +23,14 @@ pub mod template;
 
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
+pub use driver::stand_in::{path_without_links, run_if_named as run_if_stand_in};
+pub use driver::{CacheSummary, Settings as CompilerSettings};
 pub use rust_source::RustSource;
 pub use source_map::Place;
 
 use crate::worker;
 use cell::Prepared;
+use driver::{CELL_SOURCE_DIR, CurrentCell, Driver};
 use evcxr::{CommandContext, Error, EvalContext};
 use source_map::SourceMap;
 use std::collections::HashMap;
@@ -79,7 +84,10 @@ impl Locator {
     /// The place of a line of a generated source, as panics name it; `library` is the compiled
     /// cell, the last one if it is not known.
     pub fn place(&self, library: Option<&str>, file: &str, line: usize) -> Option<Place> {
-        let is_generated = file == "src/lib.rs" || Path::new(file) == self.source.as_path();
+        let file = Path::new(file);
+        let is_generated = file == "src/lib.rs"
+            || file == self.source.as_path()
+            || file == Path::new(CELL_SOURCE_DIR).join("src/lib.rs");
         if !is_generated {
             return None;
         }
@@ -106,6 +114,7 @@ impl Locator {
 pub struct Engine {
     context: CommandContext,
     locator: Locator,
+    driver: Driver,
     _session: template::SessionDir,
     /// None where the prelude could not be built: cells run without it.
     prelude: Option<String>,
@@ -121,6 +130,8 @@ pub struct Settings {
     pub session: PathBuf,
     /// The kernel's process group, if it leads one.
     pub process_group: Option<i32>,
+    /// Tells the user something while a cell is compiled.
+    pub notify: Box<dyn Fn(&str) + Send>,
 }
 
 impl Engine {
@@ -139,7 +150,14 @@ impl Engine {
             }
         };
         let session = template::SessionDir::create(settings.session)?;
+        let driver = Driver::start(
+            &session.path,
+            record.as_ref().map(|record| record.digest.clone()),
+            settings.notify,
+        )?;
         let mut command = std::process::Command::new(std::env::current_exe()?);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env("PATH", path_without_links(&path));
         command.env(worker::SIDE_CHANNEL, &settings.side_channel);
         if let Some(group) = settings.process_group {
             command.env(worker::KERNEL_GROUP, group.to_string());
@@ -168,6 +186,7 @@ impl Engine {
                 map: Arc::default(),
                 source: Arc::new(session.path.join("src/lib.rs")),
             },
+            driver,
             _session: session,
             prelude: record.map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_line())),
             own_results: false,
@@ -231,6 +250,12 @@ impl Engine {
         }
         let prepared = cell::prepare(text, show);
         self.locator.begin(number, &prepared);
+        let items = prepared.statements.iter().filter(|statement| statement.is_item);
+        self.driver.begin(CurrentCell {
+            text: prepared.text.clone(),
+            items: items.map(|item| item.text.clone()).collect(),
+            settings: None,
+        });
         let result = self.context.execute(&prepared.text);
         self.note_commands(text);
         result

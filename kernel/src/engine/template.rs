@@ -9,6 +9,7 @@
 //! What always holds: a template is used only by the toolchain, the forkline version and the prelude
 //! text that it was built from (its `forkline.json` says which); nothing in a session writes to it.
 
+use super::driver::stand_in;
 use crate::home;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -216,8 +217,17 @@ fn build(template: &Path, rust_libs: &Path) -> anyhow::Result<()> {
     let mut libraries = rust_libs.as_os_str().to_owned();
     libraries.push(":");
     libraries.push(&deps);
+    let links = home::links_dir();
+    stand_in::make_links(&links)?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut with_links = links.into_os_string();
+    with_links.push(":");
+    with_links.push(stand_in::path_without_links(&path));
     let status = Command::new(std::env::current_exe()?)
         .arg("template-build")
+        // The stand-in for cargo writes down how the compiler is called, for all sessions.
+        .env("PATH", with_links)
+        .env(stand_in::RECORD_DIR, template.join("calls"))
         .env("EVCXR_TMPDIR", template)
         .env("LD_LIBRARY_PATH", libraries)
         .env("EVCXR_CONFIG_DIR", template)
@@ -243,6 +253,8 @@ pub fn build_here() -> anyhow::Result<()> {
             eprintln!("{line}");
         }
     });
+    // evcxr has tried the compiler with no dependency, over which cargo forgot the versions.
+    fs::write("Cargo.lock", LOCK_FILE)?;
     context.execute(&format!("{}\nuse forkline::prelude::*;", dependency_line()))?;
     Ok(())
 }

@@ -48,6 +48,10 @@ impl Runner {
             side_channel: self.shared.side_channel.path(),
             session: self.shared.session_dir.clone(),
             process_group: self.shared.process_group,
+            notify: {
+                let shared = Arc::clone(&self.shared);
+                Box::new(move |text| shared.outputs.text("stderr", text))
+            },
         };
         let mut notices = Vec::new();
         let started = Engine::start(settings, &mut |text| {

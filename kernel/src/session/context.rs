@@ -6,7 +6,7 @@ use super::bundle;
 use super::cells::Runner;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
-use crate::engine::{Content, Failure};
+use crate::engine::{Content, Failure, path_without_links};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -210,6 +210,7 @@ impl<'a> CellContext<'a> {
         let mut all: std::collections::BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        all.insert("PATH".to_owned(), users_path().to_string_lossy().into_owned());
         for (name, value) in changed {
             match value.as_str() {
                 Some(value) => all.insert(name, value.to_owned()),
@@ -259,7 +260,8 @@ impl<'a> CellContext<'a> {
                 Stdio::null()
             })
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            .env("PATH", users_path());
         for (name, value) in self.runner.shared.outputs.environment() {
             match value.as_str() {
                 Some(value) => command.env(name, value),
@@ -334,4 +336,9 @@ impl<'a> CellContext<'a> {
     pub fn end_kernel(&mut self) {
         self.wants_end = true;
     }
+}
+
+/// PATH as the user has it: without the links through which evcxr finds the compile driver.
+fn users_path() -> std::ffi::OsString {
+    path_without_links(&std::env::var_os("PATH").unwrap_or_default())
 }

@@ -142,9 +142,14 @@ fn prepare_environment(session_dir: &Path) {
             path.push(cargo);
         }
     }
+    // The compile driver stands in for cargo. Nothing but evcxr is to find it: the worker and the
+    // programs that cells start get the PATH without it.
+    let mut with_links = home::links_dir().into_os_string();
+    with_links.push(":");
+    with_links.push(&path);
     // SAFETY: no other thread exists yet.
     unsafe {
-        std::env::set_var("PATH", path);
+        std::env::set_var("PATH", with_links);
         std::env::set_var("EVCXR_TMPDIR", session_dir);
         std::env::set_var("RUST_SRC_PATH", RustSource::path_in(session_dir));
     }

@@ -135,8 +135,9 @@ type CellFunction = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 fn load(path: &str, function: &str) -> Result<CellFunction, String> {
     let no_nul = |text: &str| CString::new(text).map_err(|_| format!("a NUL byte in `{text}`"));
     let (path, function) = (no_nul(path)?, no_nul(function)?);
+    // Global: the dynamic linker binds the exported statics of a later cell to those of the first.
     // SAFETY: loading runs the library's initialisers, which is what was asked for.
-    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
     if library.is_null() {
         return Err(format!(
             "the cell's library cannot be loaded: {}",

@@ -1,0 +1,499 @@
+//! The source that evcxr generates, put right before it is compiled.
+//!
+//! * The variable store is the prelude's: evcxr's own would be compiled into every cell.
+//! * Variables that the cell does not name stay in the store: moving each one out and back costs code
+//!   for its type in every cell.
+//! * Variables carry a number that says what their type means (see `fingerprint`).
+//! * Statics are exported, so that all cells share one (see `statics`).
+//! * Loops begin with a check that lets an interrupt through: `loop` and `while` always, `for` and
+//!   closures only if they call something or loop themselves, so that an innermost loop over numbers
+//!   is vectorised as ever.
+//!
+//! Lines stay what they are, because evcxr finds its way by them. What this room does not recognise
+//! it leaves alone.
+
+use super::edits::{Columns, Edits};
+use super::fingerprint::{Definitions, words};
+use super::statics::{Given, Identity, Naming};
+use ra_ap_syntax::ast::{self, HasName, HasVisibility};
+use ra_ap_syntax::{AstNode, Edition, NodeOrToken, SourceFile, SyntaxKind, SyntaxNode, T};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+
+/// The variable store as evcxr 0.22.0 puts it into cells; `reliance` fails when it changes. Another
+/// text is left in place.
+const EVCXR_STORE_SHA256: &str =
+    "6aec0f4358cddd3961f5bd78c9f4f5fbd93761cd0efd856fd903ca5f896d7d64";
+const STORE_BEGIN: &str = "mod evcxr_internal_runtime {\n";
+const STORE_END: &str = "\n}\n#[unsafe(no_mangle)]\n";
+const CHECK: &str = "::forkline::__check();";
+/// What stands in place of a line for a variable that the cell does not name.
+pub const UNNAMED: &str = "// not named in this cell";
+
+/// What is known when a cell is compiled.
+pub struct Cell<'a> {
+    /// Texts of the items that the cell itself defines.
+    pub items: &'a [String],
+    /// Dependencies: names and configurations.
+    pub dependencies: &'a [(String, String)],
+    /// Load and store all variables, named or not.
+    pub all_variables: bool,
+}
+
+/// What came of it.
+pub struct Rewritten {
+    pub text: String,
+    pub columns: Columns,
+    /// Variables that were left in the store.
+    pub left_out: Vec<String>,
+    pub statics: Given,
+}
+
+/// Puts a generated source right.
+pub fn rewrite(source: &str, cell: &Cell<'_>, statics: Naming<'_>) -> Rewritten {
+    let mut rewriting = Rewriting {
+        source,
+        cell,
+        edits: Edits::default(),
+        statics,
+        left_out: Vec::new(),
+    };
+    let has_store = rewriting.replace_store();
+    // The result's macro as a call of a function: what is in it can be seen then.
+    let visible = source.replace("forkline::__result!(", "forkline::__result_(");
+    let parsed = SourceFile::parse(&visible, Edition::Edition2024);
+    // A source that does not parse is the compiler's to explain.
+    if parsed.errors().is_empty() {
+        let root = parsed.syntax_node();
+        let definitions = definitions(&root, source, cell);
+        for item in root.children() {
+            rewriting.item(&item, has_store, &definitions);
+        }
+    }
+    let Rewriting {
+        edits,
+        statics,
+        left_out,
+        ..
+    } = rewriting;
+    let (text, columns) = edits.apply(source);
+    Rewritten {
+        text,
+        columns,
+        left_out,
+        statics: statics.finish(),
+    }
+}
+
+/// Whether a source has the variable store that this room knows.
+#[cfg(test)]
+pub fn knows_store(source: &str) -> bool {
+    store(source).is_some()
+}
+
+/// Where the known variable store stands.
+fn store(source: &str) -> Option<std::ops::Range<usize>> {
+    let start = source.find(STORE_BEGIN)?;
+    let length = source[start..].find(STORE_END)? + "\n}\n".len();
+    let block = &source[start..start + length];
+    let digest: String = Sha256::digest(block.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    (digest == EVCXR_STORE_SHA256).then_some(start..start + length)
+}
+
+/// All definitions that a type may lead to.
+fn definitions<'a>(root: &SyntaxNode, source: &'a str, cell: &Cell<'_>) -> Definitions<'a> {
+    let mut definitions = Definitions::default();
+    for (name, configuration) in cell.dependencies {
+        definitions.add_dependency(name, configuration);
+    }
+    for item in root.children().filter_map(ast::Item::cast) {
+        let text = &source[range(item.syntax())];
+        match &item {
+            ast::Item::Use(import) => {
+                let text_of_use = import.syntax().text().to_string();
+                if text_of_use.contains('*') {
+                    // The prelude is the same in all cells.
+                    if !text_of_use.contains("forkline::prelude") {
+                        definitions.add_glob(text);
+                    }
+                } else if let Some(name) = words(&text_of_use).last() {
+                    definitions.add(name, text);
+                }
+            }
+            ast::Item::Fn(_) | ast::Item::Static(_) | ast::Item::Impl(_) => {}
+            ast::Item::MacroRules(rules) => {
+                if let Some(name) = rules.name() {
+                    definitions.add(&name.text(), text);
+                }
+            }
+            ast::Item::MacroCall(_) => definitions.add_glob(text),
+            other => {
+                let name = other.syntax().children().find_map(ast::Name::cast);
+                // The store's own module is in every source.
+                if let Some(name) = name.filter(|name| name.text() != "evcxr_internal_runtime") {
+                    definitions.add(&name.text(), text);
+                }
+            }
+        }
+    }
+    definitions
+}
+
+fn range(node: &SyntaxNode) -> std::ops::Range<usize> {
+    let range = node.text_range();
+    range.start().into()..range.end().into()
+}
+
+struct Rewriting<'a> {
+    source: &'a str,
+    cell: &'a Cell<'a>,
+    edits: Edits,
+    statics: Naming<'a>,
+    left_out: Vec<String>,
+}
+
+impl Rewriting<'_> {
+    fn replace_store(&mut self) -> bool {
+        let Some(range) = store(self.source) else {
+            return false;
+        };
+        let newlines = "\n".repeat(self.source[range.clone()].matches('\n').count());
+        self.edits.replace(
+            range,
+            format!("use ::forkline::store as evcxr_internal_runtime;{newlines}"),
+        );
+        true
+    }
+
+    fn item(&mut self, item: &SyntaxNode, has_store: bool, definitions: &Definitions<'_>) {
+        let name = ast::Fn::cast(item.clone()).and_then(|function| function.name());
+        match name {
+            Some(name) if name.text().starts_with("run_user_code_") => {
+                if has_store {
+                    self.variables(range(item), definitions);
+                }
+                self.checks(item);
+            }
+            Some(name) if name.text().starts_with("evcxr_") => {}
+            _ => {
+                let is_store = ast::Module::cast(item.clone())
+                    .and_then(|module| module.name())
+                    .is_some_and(|name| name.text() == "evcxr_internal_runtime");
+                if !is_store {
+                    self.export_statics(item, definitions);
+                    self.checks(item);
+                }
+            }
+        }
+    }
+
+    /// Variables: unnamed ones stay in the store, named ones get the number of their type.
+    fn variables(&mut self, function: std::ops::Range<usize>, definitions: &Definitions<'_>) {
+        let mut lines = Vec::new();
+        let mut offset = function.start;
+        let mut named = HashSet::new();
+        for line in self.source[function].split_inclusive('\n') {
+            match Transfer::parse(line) {
+                Some(transfer) => lines.push((offset, line, transfer)),
+                None => named.extend(words(line)),
+            }
+            offset += line.len();
+        }
+        for (offset, line, transfer) in lines {
+            let range = offset..offset + line.len();
+            if !self.cell.all_variables && !named.contains(transfer.name) {
+                if matches!(transfer.way, Way::Take) {
+                    self.left_out.push(transfer.name.to_owned());
+                }
+                self.edits.replace(range, format!("{UNNAMED}\n"));
+                continue;
+            }
+            let fingerprint = definitions.fingerprint(transfer.kind);
+            let argument = match transfer.way {
+                Way::Take => continue,
+                Way::Check | Way::Put => format!("{fingerprint}, "),
+            };
+            // `check_variable::<T>(` becomes `check_variable_of::<T>(number, `.
+            let Some(method) = line.find("_variable::<") else {
+                continue;
+            };
+            let open = offset + transfer.open;
+            self.edits
+                .insert(offset + method + "_variable".len(), "_of");
+            self.edits.insert(open, argument);
+        }
+    }
+
+    fn export_statics(&mut self, item: &SyntaxNode, definitions: &Definitions<'_>) {
+        let text = &self.source[range(item)];
+        if !text.contains("static") {
+            return;
+        }
+        let trimmed = text.trim();
+        let defined_here = self.cell.items.iter().any(|known| known.contains(trimmed));
+        let mut ordinal = 0;
+        let mut export = |this: &mut Self, name: &str, owner: &SyntaxNode, at: usize, add: &str| {
+            let path = match holder(owner) {
+                Some(holder) => format!("{holder}::{name}"),
+                None => name.to_owned(),
+            };
+            let identity = Identity {
+                path: path
+                    .chars()
+                    .map(|char| if char.is_ascii() { char } else { '_' })
+                    .collect(),
+                item: trimmed.to_owned(),
+                ordinal,
+                fingerprint: definitions.fingerprint(trimmed),
+            };
+            ordinal += 1;
+            let symbol = this.statics.name(identity, defined_here);
+            this.edits
+                .insert(at, format!("#[unsafe(export_name = \"{symbol}\")] {add}"));
+        };
+        for node in item.descendants() {
+            if let Some(found) = ast::Static::cast(node.clone()) {
+                let in_extern_block = node.ancestors().any(|up| ast::ExternBlock::can_cast(up.kind()));
+                let is_generic_macro = node.ancestors().any(|up| ast::MacroRules::can_cast(up.kind()));
+                let has_symbol = node
+                    .children()
+                    .filter(|child| child.kind() == SyntaxKind::ATTR)
+                    .any(|attribute| {
+                        let text = attribute.text().to_string();
+                        text.contains("no_mangle") || text.contains("export_name")
+                    });
+                let (Some(name), false) = (found.name(), in_extern_block || is_generic_macro || has_symbol)
+                else {
+                    continue;
+                };
+                let (at, add) = match found.visibility() {
+                    Some(visibility) => (range(visibility.syntax()).start, ""),
+                    None => match first_keyword(&node) {
+                        Some(at) => (at, "pub "),
+                        None => continue,
+                    },
+                };
+                export(self, &name.text(), &node, at, add);
+            } else if let Some(call) = ast::MacroCall::cast(node.clone()) {
+                for (name, at) in thread_locals(&call) {
+                    export(self, &name, &node, at, "");
+                }
+            }
+        }
+    }
+
+    /// Lets interrupts through at the beginning of each pass of a loop.
+    fn checks(&mut self, node: &SyntaxNode) {
+        for child in node.children() {
+            if is_constant(&child) {
+                continue;
+            }
+            let body = match child.kind() {
+                SyntaxKind::LOOP_EXPR | SyntaxKind::WHILE_EXPR => block_of(&child),
+                SyntaxKind::FOR_EXPR => block_of(&child).filter(does_much),
+                SyntaxKind::CLOSURE_EXPR => block_of(&child).filter(does_much),
+                _ => None,
+            };
+            if let Some(open) = body.and_then(|body| opening(&body)) {
+                self.edits.insert(open, CHECK);
+            }
+            self.checks(&child);
+        }
+    }
+}
+
+/// One of the lines by which evcxr moves a variable between the store and the cell.
+struct Transfer<'a> {
+    way: Way,
+    name: &'a str,
+    kind: &'a str,
+    /// Where the arguments begin in the line.
+    open: usize,
+}
+
+enum Way {
+    Check,
+    Take,
+    Put,
+}
+
+impl<'a> Transfer<'a> {
+    fn parse(line: &'a str) -> Option<Transfer<'a>> {
+        const CHECK: &str = "vars_ok &= evcxr_variable_store.check_variable::<";
+        const PUT: &str = "evcxr_variable_store.put_variable::<";
+        const TAKE: &str = " = evcxr_variable_store.take_variable::<";
+        const ARGUMENT: &str = ">(stringify!(";
+        let (way, start) = if line.starts_with(CHECK) {
+            (Way::Check, CHECK.len())
+        } else if line.starts_with(PUT) {
+            (Way::Put, PUT.len())
+        } else if line.starts_with("let ") {
+            (Way::Take, line.find(TAKE)? + TAKE.len())
+        } else {
+            return None;
+        };
+        let end = line.rfind(ARGUMENT)?;
+        let rest = &line[end + ARGUMENT.len()..];
+        Some(Transfer {
+            way,
+            name: &rest[..rest.find(')')?],
+            kind: line.get(start..end)?,
+            open: end + ">(".len(),
+        })
+    }
+}
+
+/// The function in which a static stands.
+fn holder(node: &SyntaxNode) -> Option<String> {
+    node.ancestors()
+        .skip(1)
+        .find_map(ast::Fn::cast)
+        .and_then(|function| function.name())
+        .map(|name| name.text().to_string())
+}
+
+/// Where `static` or what precedes it but attributes and comments stands.
+fn first_keyword(node: &SyntaxNode) -> Option<usize> {
+    node.children_with_tokens()
+        .filter_map(NodeOrToken::into_token)
+        .find(|token| token.kind() == SyntaxKind::STATIC_KW)
+        .map(|token| token.text_range().start().into())
+}
+
+/// The statics in a `thread_local!`, and where an attribute may be put before each.
+fn thread_locals(call: &ast::MacroCall) -> Vec<(String, usize)> {
+    let path = call.path().map(|path| path.syntax().text().to_string());
+    if !matches!(
+        path.as_deref(),
+        Some("thread_local" | "forkline::thread_local")
+    ) {
+        return Vec::new();
+    }
+    let Some(tree) = call.token_tree() else {
+        return Vec::new();
+    };
+    let tokens: Vec<_> = tree
+        .syntax()
+        .children_with_tokens()
+        .filter(|element| !element.kind().is_trivia())
+        .collect();
+    let mut found = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        if token.kind() != SyntaxKind::STATIC_KW {
+            continue;
+        }
+        let Some(name) = tokens.get(index + 1).and_then(NodeOrToken::as_token) else {
+            continue;
+        };
+        let kind = |back: usize| index.checked_sub(back).map(|at| tokens[at].kind());
+        let first = match (kind(1), kind(2)) {
+            (Some(T![pub]), _) => index - 1,
+            (Some(SyntaxKind::TOKEN_TREE), Some(T![pub])) => index - 2,
+            _ => index,
+        };
+        found.push((
+            name.text().to_owned(),
+            tokens[first].text_range().start().into(),
+        ));
+    }
+    found
+}
+
+/// Code that the compiler itself runs, where no function of ours can be called.
+fn is_constant(node: &SyntaxNode) -> bool {
+    match node.kind() {
+        SyntaxKind::CONST
+        | SyntaxKind::STATIC
+        | SyntaxKind::CONST_ARG
+        | SyntaxKind::ARRAY_TYPE
+        | SyntaxKind::MACRO_RULES
+        | SyntaxKind::VARIANT => true,
+        SyntaxKind::FN | SyntaxKind::BLOCK_EXPR | SyntaxKind::CLOSURE_EXPR => node
+            .children_with_tokens()
+            .filter_map(NodeOrToken::into_token)
+            .any(|token| token.kind() == SyntaxKind::CONST_KW),
+        _ => false,
+    }
+}
+
+/// The block that is the body of a loop or a closure.
+fn block_of(node: &SyntaxNode) -> Option<SyntaxNode> {
+    let block = node
+        .children()
+        .filter(|child| child.kind() == SyntaxKind::BLOCK_EXPR)
+        .last()?;
+    // `async {}` and the like are values, not what the closure does.
+    let is_plain = block
+        .children_with_tokens()
+        .filter_map(NodeOrToken::into_token)
+        .all(|token| token.kind().is_trivia());
+    is_plain.then_some(block)
+}
+
+/// The byte behind a block's opening brace; none if attributes stand there.
+fn opening(block: &SyntaxNode) -> Option<usize> {
+    let list = block
+        .children()
+        .find(|child| child.kind() == SyntaxKind::STMT_LIST)?;
+    if list.children().any(|child| child.kind() == SyntaxKind::ATTR) {
+        return None;
+    }
+    Some(usize::from(list.text_range().start()) + 1)
+}
+
+/// Whether a body calls something or loops: more than arithmetic, which is to be vectorised.
+fn does_much(body: &SyntaxNode) -> bool {
+    body.descendants().any(|node| match node.kind() {
+        SyntaxKind::LOOP_EXPR
+        | SyntaxKind::WHILE_EXPR
+        | SyntaxKind::FOR_EXPR
+        | SyntaxKind::AWAIT_EXPR => true,
+        SyntaxKind::CALL_EXPR => !is_constructor(&node),
+        SyntaxKind::METHOD_CALL_EXPR => ast::MethodCallExpr::cast(node)
+            .and_then(|call| call.name_ref())
+            .is_none_or(|name| !is_arithmetic(&name.text())),
+        SyntaxKind::MACRO_EXPR => {
+            let text = node.text().to_string();
+            !text.starts_with("assert") && !text.starts_with("debug_assert")
+        }
+        _ => false,
+    })
+}
+
+/// `Some(…)` and other constructors: paths whose last part begins with a capital letter.
+fn is_constructor(call: &SyntaxNode) -> bool {
+    let Some(callee) = call.first_child() else {
+        return false;
+    };
+    callee.kind() == SyntaxKind::PATH_EXPR
+        && callee
+            .text()
+            .to_string()
+            .rsplit("::")
+            .next()
+            .is_some_and(|name| name.starts_with(char::is_uppercase))
+}
+
+/// Methods of numbers and slices that the compiler turns into a few instructions.
+fn is_arithmetic(name: &str) -> bool {
+    const PREFIXES: [&str; 6] = [
+        "wrapping_",
+        "overflowing_",
+        "saturating_",
+        "checked_",
+        "rotate_",
+        "to_",
+    ];
+    matches!(
+        name,
+        "abs" | "abs_diff" | "acos" | "asin" | "atan" | "atan2" | "ceil" | "clamp" | "clone"
+            | "copysign" | "cos" | "count_ones" | "exp" | "fetch_add" | "floor" | "fract" | "get"
+            | "get_unchecked" | "get_unchecked_mut" | "hypot" | "is_nan" | "leading_zeros" | "len"
+            | "ln" | "log10" | "log2" | "max" | "min" | "mul_add" | "pow" | "powf" | "powi"
+            | "recip" | "rem_euclid" | "round" | "signum" | "sin" | "sqrt" | "swap" | "tan"
+            | "tanh" | "trailing_zeros" | "trunc" | "unwrap_or"
+    ) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
