@@ -10,6 +10,7 @@
 //! <version>/prelude   the sources of the prelude, so that the clone can be deleted
 //! <version>/template  the workspace with the prelude built, taken over by each session
 //! <version>/sessions  one folder for each running kernel
+//! <version>/rust-src  the part of the standard library's sources that cells can use
 //! <version>/cells     cells compiled before
 //! <version>/links     this program under the names of the tools that evcxr calls
 //! ```
@@ -73,6 +74,11 @@ pub fn template_dir() -> PathBuf {
 /// The parent of the sessions' folders.
 pub fn sessions_dir() -> PathBuf {
     version_dir().join("sessions")
+}
+
+/// The sources of the standard library for rust-analyzer.
+pub fn rust_source_dir() -> PathBuf {
+    version_dir().join("rust-src")
 }
 
 /// Cells compiled before, for all sessions.

@@ -62,5 +62,4 @@ pub mod prelude {
         display, display_as, display_handle,
     };
     pub use crate::input::{input, password};
-    pub use crate::thread_local;
 }

@@ -2,7 +2,8 @@
 //!
 //! std's `thread_local!` makes a constant with the cell's own storage behind it, so each cell would
 //! see another value. Here the key is a `static`, of which the kernel makes one for all cells, and
-//! the values of a thread lie in a table of this library, by the key's address.
+//! the values of a thread lie in a table of this library, by the key's address. The kernel writes
+//! `thread_local!` so.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -46,7 +47,11 @@ impl<T: 'static> LocalKey<T> {
     pub fn try_with<R>(&'static self, body: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         let key = std::ptr::from_ref(self).addr();
         let value = VALUES.try_with(|values| -> *const T {
-            if let Some(found) = values.borrow().get(&key).and_then(|value| value.downcast_ref::<T>()) {
+            if let Some(found) = values
+                .borrow()
+                .get(&key)
+                .and_then(|value| value.downcast_ref::<T>())
+            {
                 return found;
             }
             // Outside of the borrow: it may use other thread-local values.
@@ -127,29 +132,13 @@ impl<T: 'static> std::fmt::Debug for LocalKey<T> {
     }
 }
 
-/// Declares thread-local values as [`std::thread_local!`] does; all cells share them.
-#[macro_export]
-macro_rules! thread_local {
-    () => {};
-    ($(#[$attribute:meta])* $visibility:vis static $name:ident : $kind:ty = const $init:block $(; $($rest:tt)*)?) => {
-        $crate::thread_local!($(#[$attribute])* $visibility static $name: $kind = $init $(; $($rest)*)?);
-    };
-    ($(#[$attribute:meta])* $visibility:vis static $name:ident : $kind:ty = $init:expr $(; $($rest:tt)*)?) => {
-        $(#[$attribute])*
-        $visibility static $name: $crate::local::LocalKey<$kind> = $crate::local::LocalKey::new(|| $init);
-        $($crate::thread_local!($($rest)*);)?
-    };
-}
-
 #[cfg(test)]
 mod tests {
+    use super::LocalKey;
     use std::cell::{Cell, RefCell};
 
-    crate::thread_local! {
-        static COUNT: Cell<u32> = const { Cell::new(1) };
-        /// Text.
-        pub(crate) static NAMES: RefCell<Vec<u32>> = RefCell::new(vec![COUNT.get()])
-    }
+    static COUNT: LocalKey<Cell<u32>> = LocalKey::new(|| const { Cell::new(1) });
+    static NAMES: LocalKey<RefCell<Vec<u32>>> = LocalKey::new(|| RefCell::new(vec![COUNT.get()]));
 
     #[test]
     fn each_thread_has_its_own() {
@@ -164,10 +153,12 @@ mod tests {
     #[test]
     fn values_are_dropped_with_their_thread() {
         use std::sync::Arc;
-        crate::thread_local! { static HELD: RefCell<Option<Arc<()>>> = RefCell::new(None); }
+        static HELD: LocalKey<RefCell<Option<Arc<()>>>> = LocalKey::new(|| RefCell::new(None));
         let shared = Arc::new(());
         let inner = Arc::clone(&shared);
-        std::thread::spawn(move || HELD.set(Some(inner))).join().unwrap();
+        std::thread::spawn(move || HELD.set(Some(inner)))
+            .join()
+            .unwrap();
         assert_eq!(Arc::strong_count(&shared), 1);
     }
 }

@@ -73,7 +73,9 @@ impl VariableStore {
     /// If there is none of that name and type: an interrupt may have ended the cell that held it.
     pub fn take_variable<T: 'static>(&mut self, name: &str) -> T {
         let Some(variable) = self.variables.remove(name) else {
-            panic!("the variable `{name}` has no value any more: the cell that used it last did not end");
+            panic!(
+                "the variable `{name}` has no value any more: the cell that used it last did not end"
+            );
         };
         match variable.value.downcast() {
             Ok(value) => *value,
@@ -86,10 +88,13 @@ impl VariableStore {
     /// # Panics
     /// If the name is taken by a value of another type.
     pub fn lazy_arc<T: 'static, F: FnOnce() -> T>(&mut self, name: &str, create: F) -> Arc<T> {
-        let shared = self.variables.entry(name.to_owned()).or_insert_with(|| Variable {
-            value: Box::new(Arc::new(create())),
-            meaning: 0,
-        });
+        let shared = self
+            .variables
+            .entry(name.to_owned())
+            .or_insert_with(|| Variable {
+                value: Box::new(Arc::new(create())),
+                meaning: 0,
+            });
         match shared.value.downcast_ref::<Arc<T>>() {
             Some(value) => Arc::clone(value),
             None => panic!("`{name}` has another type now"),
@@ -107,7 +112,10 @@ mod tests {
         store.put_variable_of(7, "x", 5_i32);
         assert!(store.check_variable_of::<i32>(7, "x"));
         assert_eq!(store.take_variable::<i32>("x"), 5);
-        assert!(store.check_variable_of::<i32>(7, "x"), "an absent one is no conflict");
+        assert!(
+            store.check_variable_of::<i32>(7, "x"),
+            "an absent one is no conflict"
+        );
     }
 
     #[test]

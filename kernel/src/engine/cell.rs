@@ -9,8 +9,10 @@
 //! The text is cut into statements exactly as evcxr cuts it, because `source_map` finds them again
 //! in the source that evcxr generates.
 
+use super::driver::{Columns, Edits};
+use super::thread_local;
 use ra_ap_syntax::ast;
-use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken};
+use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, TextSize};
 
 const BEFORE: &str = "forkline::__result!(";
 const AFTER: &str = ");";
@@ -18,11 +20,10 @@ const AFTER: &str = ");";
 const WRAPPER: &str = "fn f(){";
 
 /// A cell's text as evcxr gets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     pub text: String,
-    /// Where `BEFORE` was put in: line and column, both from 1.
-    inserted: Option<(usize, usize)>,
+    columns: Columns,
     pub statements: Vec<Statement>,
 }
 
@@ -39,61 +40,76 @@ pub struct Statement {
 impl Prepared {
     /// The column in the cell as the user wrote it, from 1.
     pub fn column_in_cell(&self, line: usize, column: usize) -> usize {
-        match self.inserted {
-            Some((at_line, at_column)) if at_line == line && column > at_column => {
-                column.saturating_sub(BEFORE.chars().count()).max(at_column)
-            }
-            _ => column,
-        }
+        self.columns.original(line, column)
     }
 }
 
 /// Prepares a cell. `show_result` is false where the engine is to show the result in evcxr's way.
 pub fn prepare(cell: &str, show_result: bool) -> Prepared {
     let code_start = code_start(cell);
+    let (commands, code) = cell.split_at(code_start);
+    let mut edits = Edits::default();
     // evcxr drops the lines above the first code that begin with `//`, doc comments included. With a
     // space before it the first one is code to evcxr too.
-    let spaced;
-    let cell = if cell[code_start..].starts_with("//") {
-        spaced = format!("{} {}", &cell[..code_start], &cell[code_start..]);
-        &spaced
-    } else {
-        cell
-    };
-    let (commands, code) = cell.split_at(code_start);
-    let mut text = cell.to_owned();
-    let mut inserted = None;
-    let (last, is_shown) = match last_expression(code) {
-        Some(Last::Value(range)) => (Some(range), true),
-        Some(Last::Statement(range)) => (Some(range), false),
-        None => (None, false),
-    };
-    if show_result && let Some(range) = &last {
-        // Without its semicolon evcxr would show a loop's `()`.
-        text.insert(code_start + range.end, ';');
+    if code.starts_with("//") {
+        edits.insert(code_start, " ");
     }
-    if show_result
-        && is_shown
-        && let Some(range) = last
-    {
-        text = format!(
-            "{commands}{}{BEFORE}{}{AFTER}{}",
-            &code[..range.start],
-            &code[range.clone()],
-            &code[range.end..]
-        );
-        let before = &text[..code_start + range.start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        inserted = Some((
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        ));
+    if show_result {
+        let (root, errors) = parse(code);
+        // What does not parse goes to the compiler as it is: its message is about the user's text.
+        if errors.is_empty()
+            && let Some(list) = body(&root)
+        {
+            show_last(&list, code_start, &mut edits);
+            expand_thread_locals(&list, code_start, &mut edits);
+        }
     }
+    let (text, columns) = edits.apply(cell);
     let statements = statements(&text[code_start..], 1 + commands.matches('\n').count());
     Prepared {
         text,
-        inserted,
+        columns,
         statements,
+    }
+}
+
+/// Puts the last expression into the prelude's macro, if it has a value.
+fn show_last(list: &SyntaxNode, code_start: usize, edits: &mut Edits) {
+    let (range, is_shown) = match last_expression(list) {
+        Some(Last::Value(range)) => (range, true),
+        Some(Last::Statement(range)) => (range, false),
+        None => return,
+    };
+    if is_shown {
+        edits.insert(code_start + range.start, BEFORE);
+        edits.insert(code_start + range.end, AFTER);
+    }
+    // Without its semicolon evcxr would show a loop's `()`.
+    else {
+        edits.insert(code_start + range.end, ";");
+    }
+}
+
+/// Makes the cell's own `thread_local!`s into items, which later cells see.
+fn expand_thread_locals(list: &SyntaxNode, code_start: usize, edits: &mut Edits) {
+    let offset = |size: TextSize| usize::from(size) - WRAPPER.len() + code_start;
+    for statement in list.children() {
+        let expression = match statement.kind() {
+            SyntaxKind::EXPR_STMT => statement.first_child(),
+            _ => Some(statement.clone()),
+        };
+        let call = expression
+            .filter(|node| node.kind() == SyntaxKind::MACRO_EXPR)
+            .and_then(|node| node.children().find_map(ast::MacroCall::cast));
+        let Some(call) = call else { continue };
+        let is_expanded = thread_local::expand(&call, &offset, edits, |_| String::new());
+        if is_expanded
+            && let Some(semicolon) = statement.last_token()
+            && semicolon.kind() == SyntaxKind::SEMICOLON
+        {
+            let range = semicolon.text_range();
+            edits.remove(offset(range.start())..offset(range.end()));
+        }
     }
 }
 
@@ -161,13 +177,8 @@ enum Last {
     Statement(std::ops::Range<usize>),
 }
 
-fn last_expression(code: &str) -> Option<Last> {
-    let (root, errors) = parse(code);
-    // What does not parse goes to the compiler as it is: its message is about the user's text.
-    if !errors.is_empty() {
-        return None;
-    }
-    let last = body(&root)?.children().last()?;
+fn last_expression(list: &SyntaxNode) -> Option<Last> {
+    let last = list.children().last()?;
     if !ast::Expr::can_cast(last.kind()) {
         return None;
     }
@@ -176,7 +187,8 @@ fn last_expression(code: &str) -> Option<Last> {
         usize::from(range.start()) - WRAPPER.len()..usize::from(range.end()) - WRAPPER.len();
     Some(match last.kind() {
         SyntaxKind::WHILE_EXPR | SyntaxKind::FOR_EXPR => Last::Statement(range),
-        // `thread_local! { … }` and its like are items, which a value position cannot hold.
+        SyntaxKind::MACRO_EXPR if thread_local::is_call_of(&last) => return None,
+        // Macros with braces are items as a rule, which a value position cannot hold.
         SyntaxKind::MACRO_EXPR if is_braced_macro(&last) => Last::Statement(range),
         _ => Last::Value(range),
     })
@@ -386,12 +398,32 @@ mod tests {
         for cell in ["let x = 5;", "x;", "fn f() {}", "x +", ":vars", ""] {
             assert_eq!(shown(cell), cell);
         }
-        for cell in [
-            "for i in 0..3 { g(i) }",
-            "thread_local! { static A: i32 = 1 }",
-        ] {
+        for cell in ["for i in 0..3 { g(i) }", "items! { static A: i32 = 1 }"] {
             assert_eq!(shown(cell), format!("{cell};"));
             assert_eq!(prepare(cell, false).text, cell);
+        }
+    }
+
+    #[test]
+    fn thread_locals_become_items() {
+        for cell in [
+            "f();\nthread_local! {\n    static A: u8 = 1;\n}",
+            "thread_local!(static A: u8 = 1);",
+            "thread_local! { static A: u8 = 1 } f();",
+        ] {
+            let prepared = prepare(cell, true);
+            let items: Vec<_> = prepared
+                .statements
+                .iter()
+                .filter(|statement| statement.is_item)
+                .collect();
+            assert_eq!(items.len(), 1, "{}", prepared.text);
+            assert!(
+                items[0].text.contains("static A: ::forkline::local"),
+                "{}",
+                prepared.text
+            );
+            assert_eq!(prepared.text.lines().count(), cell.lines().count());
         }
     }
 

@@ -3,6 +3,7 @@
 //! * `cell`         a cell's text before it is compiled
 //! * `driver`       the fast way to a compiled cell
 //! * `template`     the workspace with the prelude built in
+//! * `thread_local` thread-local data that all cells share
 //! * `rust_source`  when rust-analyzer sees the standard library
 //! * `source_map`   from generated lines back to cells
 //! * `symbols`      from addresses to generated lines
@@ -20,6 +21,7 @@ mod rust_source;
 mod source_map;
 mod symbols;
 pub mod template;
+mod thread_local;
 
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
@@ -120,6 +122,8 @@ pub struct Engine {
     prelude: Option<String>,
     /// The user chose evcxr's own way to show results (`:fmt`, `:types`).
     own_results: bool,
+    /// How the cell in progress is compiled, if not as the session's cells are.
+    cell_settings: Option<CompilerSettings>,
 }
 
 /// What a new engine needs.
@@ -169,8 +173,8 @@ impl Engine {
         let source = RustSource::hidden(&session.path)?;
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| anyhow::anyhow!("evcxr cannot start: {error}"))?;
-        if let Some(record) = &record {
-            source.reveal(&record.rust_libs)?;
+        if record.is_some() {
+            source.reveal()?;
         }
         // The worker sends its output by the side channel. What still comes this way is the failure
         // of a worker that cannot even start; evcxr waits until somebody has taken it.
@@ -190,6 +194,7 @@ impl Engine {
             _session: session,
             prelude: record.map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_line())),
             own_results: false,
+            cell_settings: None,
         };
         engine
             .context
@@ -227,7 +232,13 @@ impl Engine {
 
     /// Lets rust-analyzer read the standard library, which the first inferred `let` waits for.
     pub fn warm_up(&mut self) {
-        let text = "let forkline_warm_up = vec![1_u8]; forkline_warm_up.";
+        // What the first cells are likely to need: strings, maps, iterators, and rayon's.
+        let text = "let forkline_warm_up_text = String::from(\"a\"); \
+                    let forkline_warm_up_map = std::collections::HashMap::from([(1, 2)]); \
+                    let forkline_warm_up_sums: Vec<u64> = (0..9_u64).map(|x| x + 1).collect(); \
+                    let forkline_warm_up_pairs = (0..9_u64).into_par_iter().map(|x| x + 1).collect::<Vec<_>>(); \
+                    let forkline_warm_up = forkline_warm_up_pairs.par_iter().sum::<u64>(); \
+                    forkline_warm_up_sums.";
         let _ = self.context.completions(text, text.len());
     }
 
@@ -250,11 +261,14 @@ impl Engine {
         }
         let prepared = cell::prepare(text, show);
         self.locator.begin(number, &prepared);
-        let items = prepared.statements.iter().filter(|statement| statement.is_item);
+        let items = prepared
+            .statements
+            .iter()
+            .filter(|statement| statement.is_item);
         self.driver.begin(CurrentCell {
             text: prepared.text.clone(),
             items: items.map(|item| item.text.clone()).collect(),
-            settings: None,
+            settings: self.cell_settings.clone(),
         });
         let result = self.context.execute(&prepared.text);
         self.note_commands(text);
@@ -290,6 +304,31 @@ impl Engine {
             Ok(_) | Err(Error::SubprocessTerminated(_)) => Ok(()),
             Err(error) => Err(Failure::Refused(error.to_string())),
         }
+    }
+
+    /// How cells are compiled.
+    pub fn compiler_settings(&self) -> CompilerSettings {
+        self.driver.settings()
+    }
+
+    /// Changes how cells are compiled from now on.
+    pub fn set_compiler_settings(&mut self, settings: CompilerSettings) {
+        self.driver.set(|current| *current = settings);
+    }
+
+    /// Changes how the cell in progress is compiled; none ends that.
+    pub fn set_cell_settings(&mut self, settings: Option<CompilerSettings>) {
+        self.cell_settings = settings;
+    }
+
+    /// What is known of the cells compiled before.
+    pub fn cell_cache(&self) -> CacheSummary {
+        self.driver.cache()
+    }
+
+    /// Forgets the cells compiled before.
+    pub fn clear_cell_cache(&self) {
+        self.driver.clear_cache();
     }
 
     /// Variables and their types, by name.

@@ -10,6 +10,7 @@
 //! text that it was built from (its `forkline.json` says which); nothing in a session writes to it.
 
 use super::driver::stand_in;
+use super::rust_source;
 use crate::home;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ pub fn check() -> anyhow::Result<Result<Record, String>> {
     if record.digest != ingredients.digest {
         return Ok(Err("the prelude was built from other sources".to_owned()));
     }
-    if !home::template_dir().join(&record.library).exists() {
+    if !home::template_dir().join(&record.library).exists() || !home::rust_source_dir().exists() {
         return Ok(Err("the prelude's library is missing".to_owned()));
     }
     Ok(Ok(record))
@@ -188,6 +189,8 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
     fs::create_dir_all(&template)?;
     fs::write(template.join("Cargo.lock"), LOCK_FILE)?;
     build(&template, &ingredients.rust_libs)?;
+    remove_dir(&home::rust_source_dir())?;
+    rust_source::slim(&ingredients.rust_libs, &home::rust_source_dir())?;
     let library = find_library(&template)?;
     let record = Record {
         digest: ingredients.digest,

@@ -7,6 +7,7 @@
 //! their line numbers. evcxr's commands (`:dep` and its like) go to evcxr as they are.
 
 mod cd;
+mod compiler;
 mod env;
 mod help;
 mod parse;
@@ -69,6 +70,9 @@ pub static ALL: &[&Magic] = &[
     &who::WHO,
     &who::WHOS,
     &time::TIME,
+    &compiler::OPT,
+    &compiler::CHECKS,
+    &compiler::CACHE,
     &env::ENV,
     &cd::CD,
     &cd::PWD,

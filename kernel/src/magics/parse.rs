@@ -103,6 +103,12 @@ fn special_line(line: &str) -> Option<Special<'_>> {
     if text == ":clear" {
         return Some(Special::Alone);
     }
+    // evcxr's would change Cargo.toml, and rust-analyzer would read everything again.
+    if let Some(level) = text.strip_prefix(":opt")
+        && (level.is_empty() || level.starts_with(' '))
+    {
+        return Some(Special::Magic("opt", level.trim()));
+    }
     let (name, arguments) = magic_words(text, "%")?;
     Some(Special::Magic(name, arguments))
 }

@@ -1,6 +1,6 @@
-//! `%who` and `%whos`: the variables of the session.
+//! `%who` and `%whos`: the variables of the session, and how its cells are compiled.
 
-use super::{Call, Form, Magic};
+use super::{Call, Form, Magic, compiler};
 use crate::session::{CellContext, CellError};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ pub static WHOS: Magic = Magic {
     name: "whos",
     form: Form::Line,
     usage: "%whos",
-    summary: "names, types and sizes of the variables",
+    summary: "names, types and sizes of the variables, and how cells are compiled",
     details: "The size is that of the value itself plus, for strings and the standard collections, \
               what it has reserved on the heap.",
     run: whos,
@@ -42,8 +42,10 @@ fn who(context: &mut CellContext<'_>, _: &Call<'_>) -> Result<(), CellError> {
 
 fn whos(context: &mut CellContext<'_>, _: &Call<'_>) -> Result<(), CellError> {
     let variables = context.variables();
+    let settings = compiler::describe(&context.engine()?.compiler_settings());
     if variables.is_empty() {
         context.print("stdout", NONE);
+        context.print("stdout", &settings);
         return Ok(());
     }
     let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
@@ -51,6 +53,7 @@ fn whos(context: &mut CellContext<'_>, _: &Call<'_>) -> Result<(), CellError> {
     let measured = context.run_code(&format!("forkline::__sizes!({});", names.join(", ")));
     let sizes = context.take_report("sizes").unwrap_or_default();
     context.print("stdout", &table(&variables, &sizes));
+    context.print("stdout", &settings);
     if measured.is_err() {
         context.print(
             "stderr",

@@ -6,7 +6,7 @@ use super::bundle;
 use super::cells::Runner;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
-use crate::engine::{Content, Failure, path_without_links};
+use crate::engine::{Content, Engine, Failure, path_without_links};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -66,6 +66,15 @@ impl<'a> CellContext<'a> {
                  started again: variables of earlier cells are gone\n",
             );
             (result, facts) = self.attempt(text);
+        }
+        if !facts.lost.is_empty() {
+            self.print(
+                "stderr",
+                &format!(
+                    "lost because their type was defined anew: {}\n",
+                    facts.lost.join(", ")
+                ),
+            );
         }
         match result {
             Ok(()) => self.conclude(facts),
@@ -135,15 +144,6 @@ impl<'a> CellContext<'a> {
         if let Some(error) = &facts.user_error {
             return Err(failure::returned_error(error, &self.runner.cells));
         }
-        if !facts.lost.is_empty() {
-            self.print(
-                "stderr",
-                &format!(
-                    "lost because their type was defined anew: {}\n",
-                    facts.lost.join(", ")
-                ),
-            );
-        }
         if facts.result.is_some() {
             self.result = facts.result;
         }
@@ -199,6 +199,17 @@ impl<'a> CellContext<'a> {
         }
     }
 
+    /// The engine, for magics that ask it or change it.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn engine(&mut self) -> Result<&mut Engine, CellError> {
+        self.runner
+            .engine
+            .as_mut()
+            .map_err(|why| CellError::new("EngineError", why.clone()))
+    }
+
     /// What code has reported under a name since the cell began.
     pub fn take_report(&mut self, name: &str) -> Option<Value> {
         self.reports.remove(name)
@@ -210,7 +221,10 @@ impl<'a> CellContext<'a> {
         let mut all: std::collections::BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        all.insert("PATH".to_owned(), users_path().to_string_lossy().into_owned());
+        all.insert(
+            "PATH".to_owned(),
+            users_path().to_string_lossy().into_owned(),
+        );
         for (name, value) in changed {
             match value.as_str() {
                 Some(value) => all.insert(name, value.to_owned()),

@@ -98,7 +98,11 @@ impl Cache {
         environment: &[(String, String)],
     ) -> Option<String> {
         let found = self.try_fetch(key, library, dir, environment);
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         found
     }
@@ -110,7 +114,8 @@ impl Cache {
         dir: &Path,
         environment: &[(String, String)],
     ) -> Option<String> {
-        let inputs: Inputs = serde_json::from_slice(&fs::read(self.file(key, "json")).ok()?).ok()?;
+        let inputs: Inputs =
+            serde_json::from_slice(&fs::read(self.file(key, "json")).ok()?).ok()?;
         let same_files = inputs
             .files
             .iter()
@@ -214,7 +219,10 @@ impl Cache {
                 };
                 Some(Entry {
                     bytes: size("so") + size("rs") + size("json"),
-                    used: file.metadata().and_then(|metadata| metadata.modified()).ok()?,
+                    used: file
+                        .metadata()
+                        .and_then(|metadata| metadata.modified())
+                        .ok()?,
                     key,
                 })
             })
@@ -228,7 +236,8 @@ impl Cache {
     fn temporary(&self) -> PathBuf {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.dir.join(format!("new-{}-{number}", std::process::id()))
+        self.dir
+            .join(format!("new-{}-{number}", std::process::id()))
     }
 
     fn write(&self, key: &str, extension: &str, bytes: &[u8]) -> io::Result<()> {
@@ -357,7 +366,8 @@ mod tests {
     }
 
     fn scratch(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("forkline-cache-{name}-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("forkline-cache-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(dir.join("src")).unwrap();
         dir
@@ -370,7 +380,11 @@ mod tests {
         let (library, info) = (dir.join("libctx.so"), dir.join("ctx.d"));
         fs::write(&library, "library").unwrap();
         fs::write(dir.join("some data.txt"), "1").unwrap();
-        fs::write(&info, "x/libctx.so: src/lib.rs some\\ data.txt\n\n# env-dep:LEVEL=3\n").unwrap();
+        fs::write(
+            &info,
+            "x/libctx.so: src/lib.rs some\\ data.txt\n\n# env-dep:LEVEL=3\n",
+        )
+        .unwrap();
         let environment = |level: &str| vec![("LEVEL".to_owned(), level.to_owned())];
         cache.store("k", &library, "source", &info, &dir, &environment("3"));
         let fetch = |level: &str| {
@@ -404,7 +418,10 @@ mod tests {
         }
         cache.shrink();
         let keys: Vec<String> = cache.entries().into_iter().map(|entry| entry.key).collect();
-        assert!(keys.len() <= 2 && keys.contains(&"4".to_owned()), "{keys:?}");
+        assert!(
+            keys.len() <= 2 && keys.contains(&"4".to_owned()),
+            "{keys:?}"
+        );
         fs::remove_dir_all(dir).unwrap();
     }
 }

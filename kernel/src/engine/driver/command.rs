@@ -195,7 +195,10 @@ mod tests {
             .replace("opt-level = 2", "opt-level = 0")
             + "b = \"1\"\n";
         let other = Manifest::parse(&other);
-        assert_eq!((one.opt_level.as_str(), other.opt_level.as_str()), ("2", "0"));
+        assert_eq!(
+            (one.opt_level.as_str(), other.opt_level.as_str()),
+            ("2", "0")
+        );
         assert_eq!(one.key(b"", &[]), other.key(b"", &[]));
         assert_ne!(one.key(b"", &[]), other.key(b"lock", &[]));
         let newer = Manifest::parse(&TOML.replace("\"1\"", "\"2\""));
@@ -213,12 +216,16 @@ mod tests {
     fn settings_come_last_and_the_identity_is_one() {
         let call = CompilerCall {
             rustc: "rustc".to_owned(),
-            arguments: ["-C", "opt-level=1", "-C", "metadata=123"].map(str::to_owned).to_vec(),
+            arguments: ["-C", "opt-level=1", "-C", "metadata=123"]
+                .map(str::to_owned)
+                .to_vec(),
             environment: BTreeMap::new(),
         };
         let arguments = call.arguments(&Settings::default());
         assert_eq!(arguments[3], "metadata=forkline");
-        let last = arguments.iter().rposition(|argument| argument.starts_with("opt-level"));
+        let last = arguments
+            .iter()
+            .rposition(|argument| argument.starts_with("opt-level"));
         assert_eq!(arguments[last.unwrap()], "opt-level=3");
     }
 }

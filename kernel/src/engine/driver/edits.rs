@@ -11,6 +11,7 @@ use serde_json::Value;
 pub struct Edits {
     /// Byte range in the original and what stands there instead, in any order.
     changes: Vec<(std::ops::Range<usize>, String)>,
+    removals: Vec<std::ops::Range<usize>>,
 }
 
 impl Edits {
@@ -24,10 +25,20 @@ impl Edits {
         self.changes.push((range, text.into()));
     }
 
+    /// Takes a range out, newlines apart.
+    pub fn remove(&mut self, range: std::ops::Range<usize>) {
+        self.removals.push(range);
+    }
+
     /// The changed source and the way back.
     pub fn apply(mut self, source: &str) -> (String, Columns) {
+        for range in std::mem::take(&mut self.removals) {
+            let newlines = "\n".repeat(source[range.clone()].matches('\n').count());
+            self.changes.push((range, newlines));
+        }
         // Stable: what was put in first at one place stands first.
-        self.changes.sort_by_key(|(range, _)| range.start);
+        self.changes
+            .sort_by_key(|(range, _)| (range.start, range.end));
         let mut text = String::with_capacity(source.len() + 64 * self.changes.len());
         let mut columns = Columns::default();
         let mut end = 0;
@@ -59,13 +70,13 @@ impl Edits {
 }
 
 /// From columns of the changed source to those of the original.
-#[derive(Default, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct Columns {
     shifts: Vec<Shift>,
 }
 
 /// One change within a line; line and column (from 1) of the changed source.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Shift {
     line: usize,
     column: usize,

@@ -25,6 +25,7 @@ mod statics;
 
 pub use cache::Summary as CacheSummary;
 pub use command::Settings;
+pub use edits::{Columns, Edits};
 
 use super::lock;
 use crate::home;
@@ -83,7 +84,11 @@ impl Driver {
     ///
     /// # Errors
     /// The socket or the links cannot be made.
-    pub fn start(session: &Path, template: Option<String>, notify: Notify) -> anyhow::Result<Driver> {
+    pub fn start(
+        session: &Path,
+        template: Option<String>,
+        notify: Notify,
+    ) -> anyhow::Result<Driver> {
         stand_in::make_links(&home::links_dir())?;
         let driver = Driver {
             shared: Arc::new(Mutex::new(State {
@@ -99,7 +104,9 @@ impl Driver {
             })),
         };
         let served = driver.clone();
-        service::serve(session, move |request| lock(&served.shared).answer(&request))?;
+        service::serve(session, move |request| {
+            lock(&served.shared).answer(&request)
+        })?;
         Ok(driver)
     }
 
@@ -169,7 +176,10 @@ impl State {
         let file = self.session.join("src/lib.rs");
         let source = fs::read_to_string(&file)?;
         let manifest = Manifest::parse(&fs::read_to_string(self.session.join("Cargo.toml"))?);
-        let has_prelude = manifest.dependencies.iter().any(|(name, _)| name == "forkline");
+        let has_prelude = manifest
+            .dependencies
+            .iter()
+            .any(|(name, _)| name == "forkline");
         let items = std::mem::take(&mut self.cell.items);
         let mut result = None;
         // Nearly always once. A macro may use a variable that the text does not name.
@@ -182,7 +192,9 @@ impl State {
                 };
                 rewrite::rewrite(&source, &cell, self.statics.begin())
             });
-            let text = rewritten.as_ref().map_or(&source, |rewritten| &rewritten.text);
+            let text = rewritten
+                .as_ref()
+                .map_or(&source, |rewritten| &rewritten.text);
             fs::write(&file, text)?;
             let outcome = self.compile(request, &manifest, text)?;
             let misses_variable = rewritten.as_ref().is_some_and(|rewritten| {
@@ -389,7 +401,10 @@ impl Outcome {
 
     fn failure(output: &Output, messages: Vec<Value>) -> Outcome {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let others: Vec<&str> = stderr.lines().filter(|line| !line.starts_with('{')).collect();
+        let others: Vec<&str> = stderr
+            .lines()
+            .filter(|line| !line.starts_with('{'))
+            .collect();
         Outcome {
             succeeded: false,
             // As cargo ends; a compiler ended by a signal has no status.
@@ -478,9 +493,14 @@ fn json_lines(bytes: &[u8]) -> Vec<Value> {
 fn misses_one_of(messages: &[Value], left_out: &[String]) -> bool {
     !left_out.is_empty()
         && messages.iter().any(|message| {
-            let message = message.get("message").filter(|inner| inner.is_object()).unwrap_or(message);
+            let message = message
+                .get("message")
+                .filter(|inner| inner.is_object())
+                .unwrap_or(message);
             let text = message["message"].as_str().unwrap_or_default();
             message["code"]["code"] == "E0425"
-                && left_out.iter().any(|name| text.contains(&format!("`{name}`")))
+                && left_out
+                    .iter()
+                    .any(|name| text.contains(&format!("`{name}`")))
         })
 }

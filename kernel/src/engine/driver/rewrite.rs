@@ -15,15 +15,15 @@
 use super::edits::{Columns, Edits};
 use super::fingerprint::{Definitions, words};
 use super::statics::{Given, Identity, Naming};
+use crate::engine::thread_local;
 use ra_ap_syntax::ast::{self, HasName, HasVisibility};
-use ra_ap_syntax::{AstNode, Edition, NodeOrToken, SourceFile, SyntaxKind, SyntaxNode, T};
+use ra_ap_syntax::{AstNode, Edition, NodeOrToken, SourceFile, SyntaxKind, SyntaxNode};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
 /// The variable store as evcxr 0.22.0 puts it into cells; `reliance` fails when it changes. Another
 /// text is left in place.
-const EVCXR_STORE_SHA256: &str =
-    "6aec0f4358cddd3961f5bd78c9f4f5fbd93761cd0efd856fd903ca5f896d7d64";
+const EVCXR_STORE_SHA256: &str = "6aec0f4358cddd3961f5bd78c9f4f5fbd93761cd0efd856fd903ca5f896d7d64";
 const STORE_BEGIN: &str = "mod evcxr_internal_runtime {\n";
 const STORE_END: &str = "\n}\n#[unsafe(no_mangle)]\n";
 const CHECK: &str = "::forkline::__check();";
@@ -235,7 +235,7 @@ impl Rewriting<'_> {
         let trimmed = text.trim();
         let defined_here = self.cell.items.iter().any(|known| known.contains(trimmed));
         let mut ordinal = 0;
-        let mut export = |this: &mut Self, name: &str, owner: &SyntaxNode, at: usize, add: &str| {
+        let mut symbol = |statics: &mut Naming<'_>, name: &str, owner: &SyntaxNode| {
             let path = match holder(owner) {
                 Some(holder) => format!("{holder}::{name}"),
                 None => name.to_owned(),
@@ -250,14 +250,17 @@ impl Rewriting<'_> {
                 fingerprint: definitions.fingerprint(trimmed),
             };
             ordinal += 1;
-            let symbol = this.statics.name(identity, defined_here);
-            this.edits
-                .insert(at, format!("#[unsafe(export_name = \"{symbol}\")] {add}"));
+            let symbol = statics.name(identity, defined_here);
+            format!("#[unsafe(export_name = \"{symbol}\")] ")
         };
         for node in item.descendants() {
             if let Some(found) = ast::Static::cast(node.clone()) {
-                let in_extern_block = node.ancestors().any(|up| ast::ExternBlock::can_cast(up.kind()));
-                let is_generic_macro = node.ancestors().any(|up| ast::MacroRules::can_cast(up.kind()));
+                let in_extern_block = node
+                    .ancestors()
+                    .any(|up| ast::ExternBlock::can_cast(up.kind()));
+                let is_generic_macro = node
+                    .ancestors()
+                    .any(|up| ast::MacroRules::can_cast(up.kind()));
                 let has_symbol = node
                     .children()
                     .filter(|child| child.kind() == SyntaxKind::ATTR)
@@ -265,8 +268,10 @@ impl Rewriting<'_> {
                         let text = attribute.text().to_string();
                         text.contains("no_mangle") || text.contains("export_name")
                     });
-                let (Some(name), false) = (found.name(), in_extern_block || is_generic_macro || has_symbol)
-                else {
+                let (Some(name), false) = (
+                    found.name(),
+                    in_extern_block || is_generic_macro || has_symbol,
+                ) else {
                     continue;
                 };
                 let (at, add) = match found.visibility() {
@@ -276,11 +281,13 @@ impl Rewriting<'_> {
                         None => continue,
                     },
                 };
-                export(self, &name.text(), &node, at, add);
+                let attribute = symbol(&mut self.statics, &name.text(), &node);
+                self.edits.insert(at, attribute + add);
             } else if let Some(call) = ast::MacroCall::cast(node.clone()) {
-                for (name, at) in thread_locals(&call) {
-                    export(self, &name, &node, at, "");
-                }
+                // Those of a cell itself are statics already, these stand in functions.
+                thread_local::expand(&call, usize::from, &mut self.edits, |name| {
+                    symbol(&mut self.statics, name, &node)
+                });
             }
         }
     }
@@ -363,45 +370,6 @@ fn first_keyword(node: &SyntaxNode) -> Option<usize> {
         .map(|token| token.text_range().start().into())
 }
 
-/// The statics in a `thread_local!`, and where an attribute may be put before each.
-fn thread_locals(call: &ast::MacroCall) -> Vec<(String, usize)> {
-    let path = call.path().map(|path| path.syntax().text().to_string());
-    if !matches!(
-        path.as_deref(),
-        Some("thread_local" | "forkline::thread_local")
-    ) {
-        return Vec::new();
-    }
-    let Some(tree) = call.token_tree() else {
-        return Vec::new();
-    };
-    let tokens: Vec<_> = tree
-        .syntax()
-        .children_with_tokens()
-        .filter(|element| !element.kind().is_trivia())
-        .collect();
-    let mut found = Vec::new();
-    for (index, token) in tokens.iter().enumerate() {
-        if token.kind() != SyntaxKind::STATIC_KW {
-            continue;
-        }
-        let Some(name) = tokens.get(index + 1).and_then(NodeOrToken::as_token) else {
-            continue;
-        };
-        let kind = |back: usize| index.checked_sub(back).map(|at| tokens[at].kind());
-        let first = match (kind(1), kind(2)) {
-            (Some(T![pub]), _) => index - 1,
-            (Some(SyntaxKind::TOKEN_TREE), Some(T![pub])) => index - 2,
-            _ => index,
-        };
-        found.push((
-            name.text().to_owned(),
-            tokens[first].text_range().start().into(),
-        ));
-    }
-    found
-}
-
 /// Code that the compiler itself runs, where no function of ours can be called.
 fn is_constant(node: &SyntaxNode) -> bool {
     match node.kind() {
@@ -438,7 +406,10 @@ fn opening(block: &SyntaxNode) -> Option<usize> {
     let list = block
         .children()
         .find(|child| child.kind() == SyntaxKind::STMT_LIST)?;
-    if list.children().any(|child| child.kind() == SyntaxKind::ATTR) {
+    if list
+        .children()
+        .any(|child| child.kind() == SyntaxKind::ATTR)
+    {
         return None;
     }
     Some(usize::from(list.text_range().start()) + 1)
@@ -489,11 +460,49 @@ fn is_arithmetic(name: &str) -> bool {
     ];
     matches!(
         name,
-        "abs" | "abs_diff" | "acos" | "asin" | "atan" | "atan2" | "ceil" | "clamp" | "clone"
-            | "copysign" | "cos" | "count_ones" | "exp" | "fetch_add" | "floor" | "fract" | "get"
-            | "get_unchecked" | "get_unchecked_mut" | "hypot" | "is_nan" | "leading_zeros" | "len"
-            | "ln" | "log10" | "log2" | "max" | "min" | "mul_add" | "pow" | "powf" | "powi"
-            | "recip" | "rem_euclid" | "round" | "signum" | "sin" | "sqrt" | "swap" | "tan"
-            | "tanh" | "trailing_zeros" | "trunc" | "unwrap_or"
+        "abs"
+            | "abs_diff"
+            | "acos"
+            | "asin"
+            | "atan"
+            | "atan2"
+            | "ceil"
+            | "clamp"
+            | "clone"
+            | "copysign"
+            | "cos"
+            | "count_ones"
+            | "exp"
+            | "fetch_add"
+            | "floor"
+            | "fract"
+            | "get"
+            | "get_unchecked"
+            | "get_unchecked_mut"
+            | "hypot"
+            | "is_nan"
+            | "leading_zeros"
+            | "len"
+            | "ln"
+            | "log10"
+            | "log2"
+            | "max"
+            | "min"
+            | "mul_add"
+            | "pow"
+            | "powf"
+            | "powi"
+            | "recip"
+            | "rem_euclid"
+            | "round"
+            | "signum"
+            | "sin"
+            | "sqrt"
+            | "swap"
+            | "tan"
+            | "tanh"
+            | "trailing_zeros"
+            | "trunc"
+            | "unwrap_or"
     ) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

@@ -37,7 +37,9 @@ impl Request {
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),
             environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
                 .collect(),
             dir: std::env::current_dir().unwrap_or_default(),
         }
@@ -84,7 +86,8 @@ pub fn serve(
                     continue;
                 };
                 // A panic here costs this build only.
-                let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(request)));
+                let answered =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(request)));
                 let answered = answered.unwrap_or(Answer::NotMine);
                 if let Ok(text) = serde_json::to_vec(&answered) {
                     let _ = stream.write_all(&text);

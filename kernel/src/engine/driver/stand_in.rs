@@ -138,7 +138,11 @@ fn wrapper(arguments: Vec<OsString>) -> ! {
             .ok()
             .and_then(|text| serde_json::from_str::<Settings>(&text).ok())
             .unwrap_or_default();
-        rest = call.arguments(&settings).into_iter().map(OsString::from).collect();
+        rest = call
+            .arguments(&settings)
+            .into_iter()
+            .map(OsString::from)
+            .collect();
     }
     let program = arguments.first().cloned().unwrap_or_default();
     let error = Command::new(&program).args(rest).exec();
@@ -149,7 +153,10 @@ fn wrapper(arguments: Vec<OsString>) -> ! {
 /// The folder of links through which this program was started.
 fn links_dir() -> Option<PathBuf> {
     let program = PathBuf::from(std::env::args_os().next()?);
-    if let Some(parent) = program.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = program
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         return Some(parent.to_owned());
     }
     let path = std::env::var_os("PATH")?;
