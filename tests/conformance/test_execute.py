@@ -206,7 +206,6 @@ def test_failed_cell_leaves_variables_alone(kernel: Client) -> None:
     result.equal(result.text, "3")
 
 
-@pytest.mark.design
 def test_statics_are_one_across_cells(kernel: Client) -> None:
     kernel.run("use std::sync::atomic::{AtomicUsize, Ordering};\npub static HITS: AtomicUsize = AtomicUsize::new(0);")
     kernel.run("HITS.fetch_add(5, Ordering::SeqCst);")

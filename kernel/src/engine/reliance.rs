@@ -40,6 +40,17 @@ fn evcxr_speaks_the_protocol_that_the_worker_expects() {
     ] {
         assert!(source.contains(expected), "no {expected:?} in\n{source}");
     }
+    // The driver replaces the variable store, and knows it by its digest.
+    assert!(
+        super::driver::knows_store(&source),
+        "another variable store in\n{source}"
+    );
+    for expected in [
+        "\nevcxr_variable_store.put_variable::<Vec<i32>>(stringify!(kept), kept);\n",
+        "\nmut evcxr_variable_store: *mut evcxr_internal_runtime::VariableStore)\n",
+    ] {
+        assert!(source.contains(expected), "no {expected:?} in\n{source}");
+    }
     let order = last_order(&script);
     let (path, function) = order
         .strip_prefix("LOAD_AND_RUN ")
@@ -53,6 +64,15 @@ fn evcxr_speaks_the_protocol_that_the_worker_expects() {
     );
     let first = std::fs::read_to_string(script.with_extension("log")).unwrap();
     assert!(first.starts_with("runtime=1\n"), "{first}");
+
+    context.eval("kept.len();").unwrap();
+    let source = context.last_source().unwrap();
+    for expected in [
+        "\nvars_ok &= evcxr_variable_store.check_variable::<Vec<i32>>(stringify!(kept));\n",
+        "\nlet kept = evcxr_variable_store.take_variable::<Vec<i32>>(stringify!(kept));\n",
+    ] {
+        assert!(source.contains(expected), "no {expected:?} in\n{source}");
+    }
 
     // An error of a `?` is printed to stderr, and then said to be one on stdout.
     context.eval("\"1\".parse::<i32>()?;").unwrap();

@@ -145,16 +145,16 @@ mod tests {
             expanded(
                 "thread_local! {\n    /// A.\n    pub static A: Cell<u32> = const { Cell::new(1) };\n}"
             ),
-            "\n    /// A.\n    /*A*/ pub static A: ::forkline::local::LocalKey< Cell<u32> >  = \
+            "\n    /// A.\n    /*A*/ pub static A: ::forkline::local::LocalKey< Cell<u32> > = \
              ::forkline::local::LocalKey::new(|| const { Cell::new(1) });\n"
         );
         assert_eq!(
             expanded(
                 "thread_local!(static B: Box<dyn Iterator<Item = u8>> = f(); static C: fn() -> u8 = g);"
             ),
-            "/*B*/ static B: ::forkline::local::LocalKey< Box<dyn Iterator<Item = u8>> >  = \
-             ::forkline::local::LocalKey::new(|| f()); /*C*/ static C: ::forkline::local::LocalKey< fn() -> u8 >  = \
-             ::forkline::local::LocalKey::new(|| g););"
+            "/*B*/ static B: ::forkline::local::LocalKey< Box<dyn Iterator<Item = u8>> > = \
+             ::forkline::local::LocalKey::new(|| f()); /*C*/ static C: ::forkline::local::LocalKey< fn() -> u8 > = \
+             ::forkline::local::LocalKey::new(|| g);;"
         );
     }
 

@@ -161,8 +161,11 @@ impl Cache {
             // Last: an entry without it does not count.
             self.write(key, "json", &serde_json::to_vec(&inputs)?)
         })();
-        if stored.is_ok() && self.added.fetch_add(1, Ordering::Relaxed) % CHECK_EVERY == 0 {
-            self.shrink();
+        if stored.is_ok() {
+            let before = self.added.fetch_add(1, Ordering::Relaxed);
+            if before.is_multiple_of(CHECK_EVERY) {
+                self.shrink();
+            }
         }
     }
 

@@ -19,6 +19,8 @@ mod command;
 mod edits;
 mod fingerprint;
 mod rewrite;
+#[cfg(test)]
+pub use rewrite::knows_store;
 mod service;
 pub mod stand_in;
 mod statics;

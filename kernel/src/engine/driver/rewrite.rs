@@ -126,7 +126,7 @@ fn definitions<'a>(root: &SyntaxNode, source: &'a str, cell: &Cell<'_>) -> Defin
             ast::Item::Fn(_) | ast::Item::Static(_) | ast::Item::Impl(_) => {}
             ast::Item::MacroRules(rules) => {
                 if let Some(name) = rules.name() {
-                    definitions.add(&name.text(), text);
+                    definitions.add(name.text(), text);
                 }
             }
             ast::Item::MacroCall(_) => definitions.add_glob(text),
@@ -134,7 +134,7 @@ fn definitions<'a>(root: &SyntaxNode, source: &'a str, cell: &Cell<'_>) -> Defin
                 let name = other.syntax().children().find_map(ast::Name::cast);
                 // The store's own module is in every source.
                 if let Some(name) = name.filter(|name| name.text() != "evcxr_internal_runtime") {
-                    definitions.add(&name.text(), text);
+                    definitions.add(name.text(), text);
                 }
             }
         }
@@ -184,7 +184,9 @@ impl Rewriting<'_> {
                     .is_some_and(|name| name.text() == "evcxr_internal_runtime");
                 if !is_store {
                     self.export_statics(item, definitions);
-                    self.checks(item);
+                    if !is_constant(item) {
+                        self.checks(item);
+                    }
                 }
             }
         }
@@ -281,7 +283,7 @@ impl Rewriting<'_> {
                         None => continue,
                     },
                 };
-                let attribute = symbol(&mut self.statics, &name.text(), &node);
+                let attribute = symbol(&mut self.statics, name.text(), &node);
                 self.edits.insert(at, attribute + add);
             } else if let Some(call) = ast::MacroCall::cast(node.clone()) {
                 // Those of a cell itself are statics already, these stand in functions.
@@ -425,7 +427,7 @@ fn does_much(body: &SyntaxNode) -> bool {
         SyntaxKind::CALL_EXPR => !is_constructor(&node),
         SyntaxKind::METHOD_CALL_EXPR => ast::MethodCallExpr::cast(node)
             .and_then(|call| call.name_ref())
-            .is_none_or(|name| !is_arithmetic(&name.text())),
+            .is_none_or(|name| !is_arithmetic(name.text())),
         SyntaxKind::MACRO_EXPR => {
             let text = node.text().to_string();
             !text.starts_with("assert") && !text.starts_with("debug_assert")
@@ -505,4 +507,86 @@ fn is_arithmetic(name: &str) -> bool {
             | "trunc"
             | "unwrap_or"
     ) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statics::Statics;
+    use super::*;
+
+    fn rewritten(source: &str) -> Rewritten {
+        let cell = Cell {
+            items: &[],
+            dependencies: &[],
+            all_variables: false,
+        };
+        rewrite(source, &cell, Statics::default().begin())
+    }
+
+    #[test]
+    fn statics_are_exported_wherever_they_stand() {
+        let text = rewritten(
+            "static A: u8 = 1;\npub static mut B: u8 = 1;\nfn f() { static C: u8 = 1; }\n\
+             #[unsafe(no_mangle)]\nstatic D: u8 = 1;\nextern \"C\" { static E: u8; }\n",
+        )
+        .text;
+        for expected in [
+            "#[unsafe(export_name = \"forkline_static_A_0\")] pub static A",
+            "#[unsafe(export_name = \"forkline_static_B_1\")] pub static mut B",
+            "#[unsafe(export_name = \"forkline_static_f_C_2\")] pub static C",
+            "#[unsafe(no_mangle)]\nstatic D",
+            "{ static E",
+        ] {
+            assert!(text.contains(expected), "no {expected} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn loops_that_can_be_vectorised_have_no_check() {
+        for (with_check, body) in [
+            (true, "loop { a += 1; }"),
+            (true, "while a < 3 { a += 1; }"),
+            (true, "for i in 0..3 { g(i); }"),
+            (true, "for i in 0..3 { for j in 0..3 { a += i * j; } }"),
+            (true, "v.iter().for_each(|x| { g(*x); });"),
+            (true, "forkline::__result!(loop { a += 1; });"),
+            (false, "for i in 0..3 { a += v[i]; }"),
+            (
+                false,
+                "for x in &v { a += x.sqrt().max(1.0); b = Some(a); }",
+            ),
+            (false, "v.iter().map(|x| { x * 2 });"),
+            (
+                false,
+                "const N: u8 = { let mut i = 0; while i < 3 { i += 1; } i };",
+            ),
+        ] {
+            let source = format!("fn run_user_code_1() {{\n{body}\n}}\n");
+            let count = rewritten(&source).text.matches(CHECK).count();
+            assert_eq!(count > 0, with_check, "{body}");
+        }
+        let constant = "const fn f() { loop {} }\nstatic A: u8 = { loop {} };\n";
+        assert_eq!(rewritten(constant).text.matches(CHECK).count(), 0);
+    }
+
+    #[test]
+    fn what_does_not_parse_is_left_alone() {
+        let source = "static A: u8 = 1;\nfn run_user_code_1() {\nloop { let = }\n}\n";
+        assert_eq!(rewritten(source).text, source);
+    }
+
+    #[test]
+    fn transfers_are_known_by_evcxrs_words() {
+        let line =
+            "let mut x = evcxr_variable_store.take_variable::<Vec<(u8, u8)>>(stringify!(x));\n";
+        let transfer = Transfer::parse(line).unwrap();
+        assert_eq!((transfer.name, transfer.kind), ("x", "Vec<(u8, u8)>"));
+        let line = "evcxr_variable_store.put_variable::<u8>(stringify!(y), y);\n";
+        let transfer = Transfer::parse(line).unwrap();
+        assert_eq!(
+            (transfer.name, &line[transfer.open..]),
+            ("y", "stringify!(y), y);\n")
+        );
+        assert!(Transfer::parse("let x = take_variable::<u8>();\n").is_none());
+    }
 }
