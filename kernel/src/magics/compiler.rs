@@ -123,7 +123,7 @@ fn cache(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellError
             mib(summary.bytes),
             mib(summary.limit),
             summary.hits,
-            summary.misses,
+            summary.compiled,
         ),
     );
     Ok(())

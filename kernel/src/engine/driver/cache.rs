@@ -35,7 +35,7 @@ pub struct Cache {
     limit: u64,
     added: AtomicUsize,
     hits: AtomicUsize,
-    misses: AtomicUsize,
+    compiled: AtomicUsize,
 }
 
 /// What an entry's library was made from besides what its name says.
@@ -55,7 +55,7 @@ pub struct Summary {
     pub limit: u64,
     /// Of this session.
     pub hits: usize,
-    pub misses: usize,
+    pub compiled: usize,
 }
 
 impl Cache {
@@ -69,7 +69,7 @@ impl Cache {
             limit,
             added: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
-            misses: AtomicUsize::new(0),
+            compiled: AtomicUsize::new(0),
         }
     }
 
@@ -98,12 +98,9 @@ impl Cache {
         environment: &[(String, String)],
     ) -> Option<String> {
         let found = self.try_fetch(key, library, dir, environment);
-        let counter = if found.is_some() {
-            &self.hits
-        } else {
-            &self.misses
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        if found.is_some() {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+        }
         found
     }
 
@@ -148,6 +145,7 @@ impl Cache {
         dir: &Path,
         environment: &[(String, String)],
     ) {
+        self.compiled.fetch_add(1, Ordering::Relaxed);
         if self.limit == 0 {
             return;
         }
@@ -194,7 +192,7 @@ impl Cache {
             bytes: entries.iter().map(|entry| entry.bytes).sum(),
             limit: self.limit,
             hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
+            compiled: self.compiled.load(Ordering::Relaxed),
         }
     }
 
@@ -400,7 +398,7 @@ mod tests {
         fs::write(dir.join("some data.txt"), "2").unwrap();
         assert_eq!(fetch("3"), None);
         let summary = cache.summary();
-        assert_eq!((summary.entries, summary.hits, summary.misses), (1, 1, 2));
+        assert_eq!((summary.entries, summary.hits, summary.compiled), (1, 1, 1));
         cache.clear();
         assert_eq!(cache.summary().entries, 0);
         fs::remove_dir_all(dir).unwrap();
