@@ -8,7 +8,7 @@
 //! anew in between has the same `TypeId`, so each value carries a number that the kernel makes of the
 //! texts of all definitions that its type leads to; with another number the value is dropped.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -42,9 +42,7 @@ impl VariableStore {
 
     /// Puts a value in whose type means this.
     pub fn put_variable_of<T: 'static>(&mut self, meaning: u64, name: &str, value: T) {
-        let value = Box::new(value);
-        self.variables
-            .insert(name.to_owned(), Variable { value, meaning });
+        self.put(meaning, name, Box::new(value));
     }
 
     /// Whether a value can be taken out as a `T`; if not, says so in evcxr's way.
@@ -54,17 +52,7 @@ impl VariableStore {
 
     /// Whether a value can be taken out as a `T` that means this.
     pub fn check_variable_of<T: 'static>(&mut self, meaning: u64, name: &str) -> bool {
-        let Some(variable) = self.variables.get(name) else {
-            return true;
-        };
-        let same_meaning = variable.meaning == meaning || variable.meaning == 0 || meaning == 0;
-        if same_meaning && variable.value.is::<T>() {
-            return true;
-        }
-        eprintln!("The type of the variable {name} was redefined, so was lost.",);
-        println!("{VARIABLE_CHANGED_TYPE}{name}");
-        self.variables.remove(name);
-        false
+        self.check(meaning, name, TypeId::of::<T>())
     }
 
     /// Takes a value out.
@@ -72,14 +60,9 @@ impl VariableStore {
     /// # Panics
     /// If there is none of that name and type: an interrupt may have ended the cell that held it.
     pub fn take_variable<T: 'static>(&mut self, name: &str) -> T {
-        let Some(variable) = self.variables.remove(name) else {
-            panic!(
-                "the variable `{name}` has no value any more: the cell that used it last did not end"
-            );
-        };
-        match variable.value.downcast() {
+        match self.take(name).downcast() {
             Ok(value) => *value,
-            Err(_) => panic!("the variable `{name}` has another type now"),
+            Err(_) => another_type(name),
         }
     }
 
@@ -100,6 +83,46 @@ impl VariableStore {
             None => panic!("`{name}` has another type now"),
         }
     }
+}
+
+// What does not depend on the type is compiled here, once, and not in each cell.
+impl VariableStore {
+    #[inline(never)]
+    fn put(&mut self, meaning: u64, name: &str, value: Box<dyn Any>) {
+        self.variables
+            .insert(name.to_owned(), Variable { value, meaning });
+    }
+
+    #[inline(never)]
+    fn check(&mut self, meaning: u64, name: &str, wanted: TypeId) -> bool {
+        let Some(variable) = self.variables.get(name) else {
+            return true;
+        };
+        let same_meaning = variable.meaning == meaning || variable.meaning == 0 || meaning == 0;
+        if same_meaning && (*variable.value).type_id() == wanted {
+            return true;
+        }
+        eprintln!("The type of the variable {name} was redefined, so was lost.",);
+        println!("{VARIABLE_CHANGED_TYPE}{name}");
+        self.variables.remove(name);
+        false
+    }
+
+    #[inline(never)]
+    fn take(&mut self, name: &str) -> Box<dyn Any> {
+        match self.variables.remove(name) {
+            Some(variable) => variable.value,
+            None => panic!(
+                "the variable `{name}` has no value any more: the cell that used it last did not end"
+            ),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn another_type(name: &str) -> ! {
+    panic!("the variable `{name}` has another type now")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! * `service`      how such a process asks the kernel
 //! * `command`      the compiler's call, known once cargo has made it for a set of dependencies
 //! * `rewrite`      the generated source put right
+//! * `reach`        the items that a cell leads to
 //! * `statics`      the names by which cells share statics
 //! * `fingerprint`  what a type means
 //! * `edits`        changes that keep lines, and columns counted back
@@ -18,6 +19,7 @@ mod cache;
 mod command;
 mod edits;
 mod fingerprint;
+mod reach;
 mod rewrite;
 #[cfg(test)]
 pub use rewrite::knows_store;
@@ -184,13 +186,13 @@ impl State {
             .any(|(name, _)| name == "forkline");
         let items = std::mem::take(&mut self.cell.items);
         let mut result = None;
-        // Nearly always once. A macro may use a variable that the text does not name.
-        for all_variables in [false, true] {
+        // Once, unless it fails: a macro may use what the text does not name.
+        for everything in [false, true] {
             let rewritten = has_prelude.then(|| {
                 let cell = rewrite::Cell {
                     items: &items,
                     dependencies: &manifest.dependencies,
-                    all_variables,
+                    everything,
                 };
                 rewrite::rewrite(&source, &cell, self.statics.begin())
             });
@@ -199,11 +201,12 @@ impl State {
                 .map_or(&source, |rewritten| &rewritten.text);
             fs::write(&file, text)?;
             let outcome = self.compile(request, &manifest, text)?;
-            let misses_variable = rewritten.as_ref().is_some_and(|rewritten| {
-                !outcome.succeeded && misses_one_of(&outcome.messages, &rewritten.left_out)
-            });
+            let try_again = !outcome.succeeded
+                && rewritten
+                    .as_ref()
+                    .is_some_and(|rewritten| rewritten.left_out);
             result = Some((outcome, rewritten));
-            if !misses_variable {
+            if !try_again {
                 break;
             }
         }
@@ -489,20 +492,4 @@ fn json_lines(bytes: &[u8]) -> Vec<Value> {
         // rustc also names the files that it writes.
         .filter(|value| value.is_object() && value["$message_type"] != "artifact")
         .collect()
-}
-
-/// Whether an error says that one of these variables is not there.
-fn misses_one_of(messages: &[Value], left_out: &[String]) -> bool {
-    !left_out.is_empty()
-        && messages.iter().any(|message| {
-            let message = message
-                .get("message")
-                .filter(|inner| inner.is_object())
-                .unwrap_or(message);
-            let text = message["message"].as_str().unwrap_or_default();
-            message["code"]["code"] == "E0425"
-                && left_out
-                    .iter()
-                    .any(|name| text.contains(&format!("`{name}`")))
-        })
 }

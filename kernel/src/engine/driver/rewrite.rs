@@ -4,6 +4,7 @@
 //! * Variables that the cell does not name stay in the store: moving each one out and back costs code
 //!   for its type in every cell.
 //! * Variables carry a number that says what their type means (see `fingerprint`).
+//! * Items that nothing in the cell leads to are left out: evcxr repeats all of them in every cell.
 //! * Statics are exported, so that all cells share one (see `statics`).
 //! * Loops begin with a check that lets an interrupt through: `loop` and `while` always, `for` and
 //!   closures only if they call something or loop themselves, so that an innermost loop over numbers
@@ -14,6 +15,7 @@
 
 use super::edits::{Columns, Edits};
 use super::fingerprint::{Definitions, words};
+use super::reach;
 use super::statics::{Given, Identity, Naming};
 use crate::engine::thread_local;
 use ra_ap_syntax::ast::{self, HasName, HasVisibility};
@@ -36,16 +38,16 @@ pub struct Cell<'a> {
     pub items: &'a [String],
     /// Dependencies: names and configurations.
     pub dependencies: &'a [(String, String)],
-    /// Load and store all variables, named or not.
-    pub all_variables: bool,
+    /// Leave out nothing, neither variables nor items.
+    pub everything: bool,
 }
 
 /// What came of it.
 pub struct Rewritten {
     pub text: String,
     pub columns: Columns,
-    /// Variables that were left in the store.
-    pub left_out: Vec<String>,
+    /// Whether a variable or an item was left out.
+    pub left_out: bool,
     pub statics: Given,
 }
 
@@ -56,7 +58,7 @@ pub fn rewrite(source: &str, cell: &Cell<'_>, statics: Naming<'_>) -> Rewritten 
         cell,
         edits: Edits::default(),
         statics,
-        left_out: Vec::new(),
+        left_out: false,
     };
     let has_store = rewriting.replace_store();
     // The result's macro as a call of a function: what is in it can be seen then.
@@ -66,8 +68,19 @@ pub fn rewrite(source: &str, cell: &Cell<'_>, statics: Naming<'_>) -> Rewritten 
     if parsed.errors().is_empty() {
         let root = parsed.syntax_node();
         let definitions = definitions(&root, source, cell);
+        let unreached = if cell.everything {
+            Vec::new()
+        } else {
+            reach::unreached(&root, source, cell.items)
+        };
+        rewriting.left_out |= !unreached.is_empty();
         for item in root.children() {
-            rewriting.item(&item, has_store, &definitions);
+            let range = range(&item);
+            if unreached.contains(&range) {
+                rewriting.edits.remove(range);
+            } else {
+                rewriting.item(&item, has_store, &definitions);
+            }
         }
     }
     let Rewriting {
@@ -152,7 +165,7 @@ struct Rewriting<'a> {
     cell: &'a Cell<'a>,
     edits: Edits,
     statics: Naming<'a>,
-    left_out: Vec<String>,
+    left_out: bool,
 }
 
 impl Rewriting<'_> {
@@ -206,10 +219,8 @@ impl Rewriting<'_> {
         }
         for (offset, line, transfer) in lines {
             let range = offset..offset + line.len();
-            if !self.cell.all_variables && !named.contains(transfer.name) {
-                if matches!(transfer.way, Way::Take) {
-                    self.left_out.push(transfer.name.to_owned());
-                }
+            if !self.cell.everything && !named.contains(transfer.name) {
+                self.left_out = true;
                 self.edits.replace(range, format!("{UNNAMED}\n"));
                 continue;
             }
@@ -315,22 +326,22 @@ impl Rewriting<'_> {
 }
 
 /// One of the lines by which evcxr moves a variable between the store and the cell.
-struct Transfer<'a> {
+pub(super) struct Transfer<'a> {
     way: Way,
-    name: &'a str,
+    pub name: &'a str,
     kind: &'a str,
     /// Where the arguments begin in the line.
     open: usize,
 }
 
-enum Way {
+pub(super) enum Way {
     Check,
     Take,
     Put,
 }
 
 impl<'a> Transfer<'a> {
-    fn parse(line: &'a str) -> Option<Transfer<'a>> {
+    pub fn parse(line: &'a str) -> Option<Transfer<'a>> {
         const CHECK: &str = "vars_ok &= evcxr_variable_store.check_variable::<";
         const PUT: &str = "evcxr_variable_store.put_variable::<";
         const TAKE: &str = " = evcxr_variable_store.take_variable::<";
@@ -518,7 +529,7 @@ mod tests {
         let cell = Cell {
             items: &[],
             dependencies: &[],
-            all_variables: false,
+            everything: true,
         };
         rewrite(source, &cell, Statics::default().begin())
     }
