@@ -5,7 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Names that the executable must offer to the dynamic linker before the C library does.
-const EXPORTED: [&str; 4] = ["write", "writev", "read", "pthread_create"];
+const EXPORTED: [&str; 5] = [
+    "write",
+    "writev",
+    "read",
+    "pthread_create",
+    "clock_nanosleep",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

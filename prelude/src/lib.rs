@@ -28,6 +28,7 @@ pub use {crossbeam, libc, parking_lot, plotters, rayon, tokio};
 pub mod device;
 pub mod display;
 pub mod input;
+pub mod interrupt;
 mod json;
 pub mod local;
 #[doc(hidden)]
@@ -37,10 +38,8 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-/// The kernel puts this at the beginning of loops, so that an interrupt gets through.
 #[doc(hidden)]
-#[inline(always)]
-pub fn __check() {}
+pub use interrupt::check as __check;
 
 /// The names that every cell starts with.
 ///

@@ -18,10 +18,10 @@ use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::json;
+use crate::{interrupt, json};
 
 /// The version of [`Host`] that this library understands.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// A frame with a MIME bundle to show.
 pub const DISPLAY: u32 = 1;
@@ -52,6 +52,9 @@ pub struct Host {
     pub on_cell_thread: unsafe extern "C" fn() -> u32,
     /// Marks the calling thread as one of a shared pool: what it prints belongs to the cell that runs now.
     pub mark_pool_thread: unsafe extern "C" fn(),
+    /// 1 if the calling thread belongs to the cell that the user has interrupted, else 0. The cell then counts
+    /// as interrupted.
+    pub take_interrupt: unsafe extern "C" fn() -> u32,
 }
 
 /// Written once by [`forkline_rt_start`] (release), read by [`host`] (acquire).
@@ -122,6 +125,12 @@ fn on_cell_thread() -> bool {
     host().is_some_and(|host| unsafe { (host.on_cell_thread)() } != 0)
 }
 
+/// Whether the calling thread belongs to an interrupted cell and is to end.
+pub fn take_interrupt() -> bool {
+    // SAFETY: `Host::take_interrupt` asks for nothing.
+    host().is_some_and(|host| unsafe { (host.take_interrupt)() } != 0)
+}
+
 fn mark_pool_thread() {
     if let Some(host) = host() {
         // SAFETY: `Host::mark_pool_thread` asks for nothing.
@@ -160,12 +169,20 @@ pub unsafe extern "C" fn forkline_rt_start(host: *const Host) -> u32 {
 /// A cell begins: text without a newline shall arrive while it runs.
 #[unsafe(no_mangle)]
 pub extern "C" fn forkline_rt_cell_begin() {
+    interrupt::set_pending(false);
     FLUSHER.set_running(true);
+}
+
+/// The user has interrupted the cell that runs.
+#[unsafe(no_mangle)]
+pub extern "C" fn forkline_rt_interrupt() {
+    interrupt::set_pending(true);
 }
 
 /// A cell has ended: writes out the rest of its text before returning.
 #[unsafe(no_mangle)]
 pub extern "C" fn forkline_rt_cell_end() {
+    interrupt::set_pending(false);
     FLUSHER.set_running(false);
     flush_stdout();
 }

@@ -26,6 +26,10 @@ LOOPS = {
     "busy loop in a function": "pub fn spin() { loop { std::hint::spin_loop(); } }\nspin();",
     "join of a thread": "std::thread::spawn(|| loop { std::hint::spin_loop(); }).join().unwrap();",
     "channel": "let (_keep, receiver) = std::sync::mpsc::channel::<i32>(); receiver.recv().unwrap();",
+    "rayon loop": "(0..4_u64).into_par_iter().for_each(|_| loop { std::hint::spin_loop(); });",
+    "mutex deadlock": "{ let lock = std::sync::Mutex::new(0); let _held = lock.lock(); let _again = lock.lock(); }",
+    "blocking C call": "unsafe { forkline::libc::pause(); }",
+    "tokio sleep": "tokio::runtime::Runtime::new().unwrap().block_on(async { tokio::time::sleep(std::time::Duration::from_secs(600)).await });",
     "child process": 'std::process::Command::new("sleep").arg("600").status().unwrap();',
     "catches panics": "loop { let _ = std::panic::catch_unwind(|| std::thread::sleep(std::time::Duration::from_millis(1))); }",
 }
@@ -49,15 +53,50 @@ def test_endless_printing_ends(kernel: Client) -> None:
     after.equal(after.stdout, "quiet\n", "the next cell's text")
 
 
-@pytest.mark.design
-@pytest.mark.parametrize("name", ["sleep", "busy loop"])
+YIELDING = ["sleep", "busy loop", "busy loop in a function", "rayon loop", "join of a thread", "catches panics"]
+
+
+@pytest.mark.parametrize("name", YIELDING)
 def test_interrupt_keeps_variables(kernel: Client, name: str) -> None:
     kernel.run("let held = vec![1, 2, 3];")
     worker = kernel.worker_pid()
-    interrupted(kernel, f'println!("started");\n{LOOPS[name]}')
+    ended = interrupted(kernel, f'println!("started");\n{LOOPS[name]}')
+    ended.has("variables of earlier cells are still there", ended.traceback)
     result = kernel.run("held.len()")
     result.equal(result.text, "3")
     assert kernel.worker_pid() == worker
+
+
+@pytest.mark.parametrize("name", ["channel", "mutex deadlock", "blocking C call", "tokio sleep"])
+def test_code_that_does_not_yield_ends_with_its_worker(kernel: Client, name: str) -> None:
+    kernel.run("pub fn still_defined() -> u8 { 9 }")
+    ended = interrupted(kernel, f'println!("started");\n{LOOPS[name]}')
+    ended.has("variables are gone, functions, types and imports are still defined", ended.traceback)
+    result = kernel.run("still_defined()")
+    result.equal(result.text, "9")
+
+
+def test_interrupt_leaves_threads_of_earlier_cells_alone(kernel: Client) -> None:
+    kernel.run("use std::sync::atomic::{AtomicU64, Ordering::SeqCst};\npub static TICKS: AtomicU64 = AtomicU64::new(0);")
+    kernel.run("std::thread::spawn(|| loop { TICKS.fetch_add(1, SeqCst); std::thread::sleep(std::time::Duration::from_millis(1)); });")
+    interrupted(kernel, f'println!("started");\n{LOOPS["busy loop"]}')
+    before = int(kernel.run("TICKS.load(SeqCst)").text)
+    time.sleep(0.2)
+    assert int(kernel.run("TICKS.load(SeqCst)").text) > before
+
+
+def test_variables_that_the_interrupted_cell_names_are_kept(kernel: Client) -> None:
+    kernel.run("let mut counted = vec![0_u64];")
+    interrupted(kernel, 'println!("started"); loop { counted[0] += 1; }')
+    result = kernel.run("counted[0] > 0")
+    result.equal(result.text, "true")
+
+
+def test_a_sleep_has_its_length(kernel: Client) -> None:
+    result = kernel.run(
+        "let begun = std::time::Instant::now(); std::thread::sleep(std::time::Duration::from_millis(230)); begun.elapsed().as_millis()"
+    )
+    assert 230 <= int(result.text) < 330, result.text
 
 
 def test_interrupt_keeps_functions_and_types(kernel: Client) -> None:

@@ -138,6 +138,9 @@ impl<'a> CellContext<'a> {
 
     /// An evaluation that evcxr takes for a success may still have failed.
     fn conclude(&mut self, facts: Facts) -> Result<(), CellError> {
+        if facts.interrupted {
+            return Err(failure::yielded());
+        }
         if let Some(report) = &facts.panic {
             return Err(failure::panic(report, &self.runner.cells));
         }

@@ -89,13 +89,24 @@ fn excerpt(place: Option<Place>, cells: &Cells) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The error for an interrupted cell.
+/// The error for a cell whose code yielded to an interrupt.
+pub fn yielded() -> CellError {
+    CellError::new(
+        "Interrupted",
+        "the cell was interrupted\n\
+         why: it was asked for, and the code ended at its next loop or sleep\n\
+         do:  go on: variables of earlier cells are still there, but for those that the cell had moved",
+    )
+}
+
+/// The error for a cell that was interrupted in another way.
 pub fn interrupted(worker_ended: bool) -> CellError {
     CellError::new(
         "Interrupted",
         if worker_ended {
             "the cell was interrupted\n\
-             why: its code ran, and running code is stopped by ending the worker\n\
+             why: its code did not yield, so the worker was ended: it waits for something, is in a \
+             library's code, or was interrupted twice\n\
              do:  go on: the next cell runs in a fresh worker; variables are gone, functions, types \
              and imports are still defined"
         } else {

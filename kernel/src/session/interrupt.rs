@@ -1,8 +1,8 @@
 //! Interrupting whatever the engine does: a cell's code, or a compile.
 
 use super::outputs::Outputs;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The state of interrupts, shared by the control thread and the engine's.
 #[derive(Default)]
@@ -11,6 +11,8 @@ pub struct Interrupts {
     /// Which execution is in progress; even numbers mean none.
     execution: AtomicU64,
     worker_ended: AtomicBool,
+    /// How often the cell in progress was interrupted.
+    count: AtomicU32,
 }
 
 impl Interrupts {
@@ -18,6 +20,7 @@ impl Interrupts {
     pub fn begin(&self) {
         self.requested.store(false, Ordering::SeqCst);
         self.worker_ended.store(false, Ordering::SeqCst);
+        self.count.store(0, Ordering::SeqCst);
         self.execution.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -44,26 +47,43 @@ impl Interrupts {
             return None;
         }
         self.requested.store(true, Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
         Some(execution)
     }
 
-    /// Ends what was requested to end, and returns when it is over or three seconds have passed. A
+    /// Ends what was requested to end, and returns when it is over or some seconds have passed. A
     /// cell goes from compiling to running at any moment, so both are looked for again and again.
+    ///
+    /// Running code is asked to end first, which keeps the variables. Its worker is ended if it has
+    /// not done so after [`PATIENCE`], or when the user asks a second time.
     pub fn carry_out(&self, execution: u64, outputs: &Outputs) {
-        for _ in 0..60 {
+        let mut asked: Option<Instant> = None;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE + Duration::from_secs(4) {
             if self.execution.load(Ordering::SeqCst) != execution {
                 return;
             }
-            if let Some(pid) = outputs.running_in() {
-                self.worker_ended.store(true, Ordering::SeqCst);
-                kill_group(pid);
-            } else {
-                kill_children(outputs.worker_pid());
+            match (outputs.running_in(), asked) {
+                (Some(pid), Some(since))
+                    if since.elapsed() > PATIENCE || self.count.load(Ordering::SeqCst) > 1 =>
+                {
+                    self.worker_ended.store(true, Ordering::SeqCst);
+                    kill_group(pid);
+                }
+                (Some(_), Some(_)) => {}
+                (Some(_), None) => {
+                    outputs.interrupt();
+                    asked = Some(Instant::now());
+                }
+                (None, _) => kill_children(outputs.worker_pid()),
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
+
+/// How long running code may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes this process the leader of a group, so that what it starts can be ended together; none if
 /// it must stay in its front end's.

@@ -85,6 +85,8 @@ struct Current {
     written: usize,
     /// The worker that runs the cell's code at this moment.
     running: Option<i32>,
+    /// The number of the run there.
+    run: u64,
     /// The worker that ran it last.
     ran_in: Option<i32>,
     /// A panic of the cell's thread that may still be caught.
@@ -112,6 +114,8 @@ pub struct Facts {
     pub prelude_changed: bool,
     /// Variables lost because their type was defined anew.
     pub lost: Vec<String>,
+    /// The cell's code yielded to an interrupt.
+    pub interrupted: bool,
     pub runs: Vec<RunTimes>,
     pub reports: HashMap<String, Value>,
     /// Text form of the result, for the history.
@@ -211,6 +215,7 @@ impl Outputs {
             allow_stdin: begin.allow_stdin,
             written: 0,
             running: None,
+            run: 0,
             ran_in,
             panic: None,
             convention: None,
@@ -303,6 +308,19 @@ impl Outputs {
     /// The worker that runs a cell's code at this moment.
     pub fn running_in(&self) -> Option<i32> {
         self.lock().current.as_ref()?.running
+    }
+
+    /// Asks the cell's code to end, if it runs.
+    pub fn interrupt(&self) {
+        let mut state = self.lock();
+        let run = state
+            .current
+            .as_ref()
+            .filter(|current| current.running.is_some())
+            .map(|current| current.run);
+        if let Some(run) = run {
+            state.tell(Kind::Interrupt, &run.to_le_bytes());
+        }
     }
 
     /// Whether the worker has ended while no cell ran. Asking resets it.

@@ -33,6 +33,11 @@ const HOLD: i32 = 20;
 static RUN: AtomicU64 = AtomicU64::new(0);
 /// The process that owns the side channel; a forked child must not write into its parent's stream.
 static OWNER: AtomicI32 = AtomicI32::new(0);
+/// The run that the user has interrupted; 0 is none. A number stays until the next interrupt: runs that
+/// have ended have no threads that could ask, but for those that were left behind and may end too.
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+/// The last run of which a thread has ended, or slept less long, because of that.
+static YIELDED: AtomicU64 = AtomicU64::new(0);
 static CHANNEL: OnceLock<Channel> = OnceLock::new();
 
 thread_local! {
@@ -337,6 +342,26 @@ fn current_run() -> u64 {
     }
 }
 
+/// Whether the calling thread belongs to a run that the user has interrupted.
+pub fn is_interrupted() -> bool {
+    let interrupted = INTERRUPTED.load(Ordering::Relaxed);
+    interrupted != 0 && interrupted == current_run()
+}
+
+/// The same; the run counts as having yielded then.
+pub fn take_interrupt() -> bool {
+    let is_interrupted = is_interrupted();
+    if is_interrupted {
+        YIELDED.store(current_run(), Ordering::Relaxed);
+    }
+    is_interrupted
+}
+
+/// Whether a run has yielded to an interrupt.
+pub fn has_yielded(run: u64) -> bool {
+    YIELDED.load(Ordering::Relaxed) == run
+}
+
 impl Channel {
     /// Writes one frame. Called with the output lock held, apart from the first frame.
     fn send(&self, kind: Kind, run: u64, payload: &[u8]) {
@@ -516,6 +541,18 @@ fn answer(frame: &Frame) {
                 None => InputReply::NotAllowed,
             });
             channel.replied.notify_all();
+        }
+        Kind::Interrupt => {
+            let run = frame
+                .payload
+                .as_slice()
+                .try_into()
+                .map_or(0, u64::from_le_bytes);
+            // One that has ended meanwhile is not meant.
+            if run == RUN.load(Ordering::Relaxed) {
+                INTERRUPTED.store(run, Ordering::Relaxed);
+                prelude::interrupt();
+            }
         }
         // A newer kernel may say more than this worker knows.
         _ => {}

@@ -84,6 +84,8 @@ kinds! {
     Chdir = 66,
     /// JSON: the line typed, or why there is none.
     InputReply = 67,
+    /// The number of a run (u64, little endian) that is to end, keeping what it can.
+    Interrupt = 68,
 }
 
 /// One frame, read whole.

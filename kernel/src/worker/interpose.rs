@@ -1,5 +1,5 @@
-//! The C library's `write`, `writev`, `read` and `pthread_create` as the worker's executable
-//! exports them.
+//! The C library's `write`, `writev`, `read`, `pthread_create` and `clock_nanosleep` as the worker's
+//! executable exports them.
 //!
 //! The dynamic linker looks a symbol up in the executable first, so the calls that Rust's standard
 //! library makes on behalf of a cell arrive here, before the C library. That is how output keeps one
@@ -138,6 +138,106 @@ extern "C" fn begin(argument: *mut c_void) -> *mut c_void {
     start(argument)
 }
 
+/// How long a sleep goes on before it looks whether the cell was interrupted.
+const SLEEP_STEP: i64 = 50_000_000;
+
+/// A sleep that an interrupt of the cell cuts short; it then reports success, and the cell's next
+/// check unwinds. (Unwinding from here would pass through the standard library's C call.)
+///
+/// # Safety
+/// As for clock_nanosleep(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn clock_nanosleep(
+    clock: libc::clockid_t,
+    flags: c_int,
+    request: *const libc::timespec,
+    remaining: *mut libc::timespec,
+) -> c_int {
+    let steady = clock == libc::CLOCK_MONOTONIC || clock == libc::CLOCK_REALTIME;
+    let is_valid =
+        |time: &libc::timespec| time.tv_sec >= 0 && (0..NANOSECONDS).contains(&time.tv_nsec);
+    // SAFETY: the caller promises null or a valid time.
+    let wanted = unsafe { request.as_ref() };
+    let Some(wanted) = wanted.filter(|time| steady && is_valid(time) && channel::serves_input())
+    else {
+        // SAFETY: the caller's promise is passed on.
+        return unsafe { system_sleep(clock, flags, request, remaining) };
+    };
+    let absolute = flags & libc::TIMER_ABSTIME != 0;
+    // A relative sleep does not follow a clock that is set.
+    let clock = if absolute {
+        clock
+    } else {
+        libc::CLOCK_MONOTONIC
+    };
+    let deadline = if absolute {
+        nanoseconds(wanted)
+    } else {
+        now(clock).saturating_add(nanoseconds(wanted))
+    };
+    loop {
+        let now = now(clock);
+        if now >= deadline || channel::take_interrupt() {
+            return 0;
+        }
+        let step = timespec(deadline.min(now + i128::from(SLEEP_STEP)));
+        // SAFETY: `step` lives during the call, and no remaining time is asked for.
+        let result = unsafe {
+            system_sleep(
+                clock,
+                libc::TIMER_ABSTIME,
+                &raw const step,
+                std::ptr::null_mut(),
+            )
+        };
+        if result != 0 {
+            if result == libc::EINTR && !absolute && !remaining.is_null() {
+                let rest = (deadline - self::now(clock)).max(0);
+                // SAFETY: the caller promises null or a place for a time.
+                unsafe { remaining.write(timespec(rest)) };
+            }
+            return result;
+        }
+    }
+}
+
+const NANOSECONDS: i64 = 1_000_000_000;
+
+fn nanoseconds(time: &libc::timespec) -> i128 {
+    i128::from(time.tv_sec) * i128::from(NANOSECONDS) + i128::from(time.tv_nsec)
+}
+
+fn timespec(nanoseconds: i128) -> libc::timespec {
+    libc::timespec {
+        tv_sec: (nanoseconds / i128::from(NANOSECONDS)) as libc::time_t,
+        tv_nsec: (nanoseconds % i128::from(NANOSECONDS)) as i64,
+    }
+}
+
+fn now(clock: libc::clockid_t) -> i128 {
+    let mut time = timespec(0);
+    // SAFETY: the clock is one that every system has, and `time` is writable.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    nanoseconds(&time)
+}
+
+/// # Safety
+/// As for clock_nanosleep(2), whose result this returns.
+unsafe fn system_sleep(
+    clock: libc::clockid_t,
+    flags: c_int,
+    request: *const libc::timespec,
+    remaining: *mut libc::timespec,
+) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe {
+        match libc::syscall(libc::SYS_clock_nanosleep, clock, flags, request, remaining) {
+            0 => 0,
+            _ => *libc::__errno_location(),
+        }
+    }
+}
+
 /// The system call itself.
 pub fn system_write(fd: c_int, bytes: &[u8]) -> isize {
     // SAFETY: the pointer and the length describe `bytes`.
@@ -156,6 +256,14 @@ type Write = unsafe extern "C" fn(c_int, *const c_void, usize) -> isize;
 type WriteVectors = unsafe extern "C" fn(c_int, *const libc::iovec, c_int) -> isize;
 type Read = unsafe extern "C" fn(c_int, *mut c_void, usize) -> isize;
 
+type Sleep = unsafe extern "C" fn(
+    libc::clockid_t,
+    c_int,
+    *const libc::timespec,
+    *mut libc::timespec,
+) -> c_int;
+
 /// Keeps the functions above in the executable although nothing in it calls them by these paths.
 #[used]
-static EXPORTED: (Write, WriteVectors, Read, PthreadCreate) = (write, writev, read, pthread_create);
+static EXPORTED: (Write, WriteVectors, Read, PthreadCreate, Sleep) =
+    (write, writev, read, pthread_create, clock_nanosleep);

@@ -121,7 +121,7 @@ impl Cells {
         // SAFETY: evcxr generated the function for this store, which it created itself in an
         // earlier call (null in the first). Panics do not cross: evcxr catches them inside.
         self.store = unsafe { function(self.store) };
-        let report = before.report();
+        let report = before.report(channel::has_yielded(run));
         prelude::cell_end();
         channel::end_run(run, &report);
         Ok(())
@@ -184,12 +184,13 @@ impl Usage {
         }
     }
 
-    /// JSON of what has been used since: nanoseconds, and the peak memory of the process in KiB.
-    fn report(&self) -> String {
+    /// JSON of what has been used since: nanoseconds, and the peak memory of the process in KiB; and
+    /// whether the run yielded to an interrupt.
+    fn report(&self, interrupted: bool) -> String {
         let wall = self.wall.elapsed();
         let (user, system, peak_kib) = resource_usage();
         format!(
-            r#"{{"wall":{},"user":{},"system":{},"peak_kib":{peak_kib}}}"#,
+            r#"{{"wall":{},"user":{},"system":{},"peak_kib":{peak_kib},"interrupted":{interrupted}}}"#,
             wall.as_nanos(),
             (user - self.user).as_nanos(),
             (system - self.system).as_nanos(),

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Version of the C interface.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What the worker offers to the prelude.
 #[repr(C)]
@@ -28,6 +28,7 @@ struct Host {
     ) -> isize,
     on_cell_thread: unsafe extern "C" fn() -> u32,
     mark_pool_thread: unsafe extern "C" fn(),
+    take_interrupt: unsafe extern "C" fn() -> u32,
 }
 
 static HOST: Host = Host {
@@ -36,6 +37,7 @@ static HOST: Host = Host {
     input,
     on_cell_thread,
     mark_pool_thread,
+    take_interrupt,
 };
 
 /// What the prelude offers to the worker.
@@ -44,6 +46,7 @@ struct Prelude {
     identity: Option<Identity>,
     cell_begin: unsafe extern "C" fn(),
     cell_end: unsafe extern "C" fn(),
+    interrupt: unsafe extern "C" fn(),
     set_env: unsafe extern "C" fn(*const u8, usize, *const u8, usize),
     unset_env: unsafe extern "C" fn(*const u8, usize),
 }
@@ -80,6 +83,7 @@ pub fn load() -> anyhow::Result<()> {
         path,
         cell_begin: symbol(library, "forkline_rt_cell_begin")?,
         cell_end: symbol(library, "forkline_rt_cell_end")?,
+        interrupt: symbol(library, "forkline_rt_interrupt")?,
         set_env: symbol(library, "forkline_rt_setenv")?,
         unset_env: symbol(library, "forkline_rt_unsetenv")?,
     };
@@ -114,6 +118,14 @@ pub fn cell_end() {
     if let Some(prelude) = PRELUDE.get() {
         // SAFETY: as above.
         unsafe { (prelude.cell_end)() };
+    }
+}
+
+/// The user has interrupted the cell that runs.
+pub fn interrupt() {
+    if let Some(prelude) = PRELUDE.get() {
+        // SAFETY: the function takes nothing and may be called at any time.
+        unsafe { (prelude.interrupt)() };
     }
 }
 
@@ -218,6 +230,10 @@ unsafe extern "C" fn input(
 
 extern "C" fn on_cell_thread() -> u32 {
     u32::from(channel::on_cell_thread())
+}
+
+extern "C" fn take_interrupt() -> u32 {
+    u32::from(channel::take_interrupt())
 }
 
 extern "C" fn mark_pool_thread() {

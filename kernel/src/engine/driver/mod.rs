@@ -201,7 +201,9 @@ impl State {
                 .map_or(&source, |rewritten| &rewritten.text);
             fs::write(&file, text)?;
             let outcome = self.compile(request, &manifest, text)?;
+            // A compiler that was ended by an interrupt has no messages.
             let try_again = !outcome.succeeded
+                && !outcome.messages.is_empty()
                 && rewritten
                     .as_ref()
                     .is_some_and(|rewritten| rewritten.left_out);

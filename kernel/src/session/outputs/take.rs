@@ -73,6 +73,7 @@ impl Outputs {
                 let pid = state.open.get(&connection).copied();
                 if let Some(current) = &mut state.current {
                     current.running = pid;
+                    current.run = frame.run;
                     current.ran_in = pid;
                 }
             }
@@ -81,7 +82,9 @@ impl Outputs {
                 self.flush_panic(&mut state);
                 if let Some(current) = &mut state.current {
                     current.running = None;
-                    current.facts.runs.push(RunTimes::from_json(&parse()));
+                    let report = parse();
+                    current.facts.interrupted |= report["interrupted"] == true;
+                    current.facts.runs.push(RunTimes::from_json(&report));
                 }
             }
             Kind::Stdout | Kind::Stderr => {
@@ -170,7 +173,7 @@ impl Outputs {
                 }
             }
             // What only the kernel says.
-            Kind::Sync | Kind::SetEnv | Kind::Chdir | Kind::InputReply => {}
+            Kind::Sync | Kind::SetEnv | Kind::Chdir | Kind::InputReply | Kind::Interrupt => {}
         }
     }
 }
