@@ -34,10 +34,11 @@ class NoAnswer(Exception):
 class Kernel:
     """One kernel process and the sockets to it; a context manager that ends it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, command: list[str] | None = None, env: dict[str, str] | None = None) -> None:
+        """`command` is for a kernel that Jupyter does not know; `{connection_file}` stands in it."""
         self.name = name
         self.folder = tempfile.TemporaryDirectory(prefix="forkline-bench-")
-        spec = KernelSpecManager().get_kernel_spec(name)
+        spec = KernelSpecManager().get_kernel_spec(name) if command is None else None
         path, info = write_connection_file(str(Path(self.folder.name) / "connection.json"))
         self.session = Session(key=info["key"].encode() if isinstance(info["key"], str) else info["key"])
         self.context = zmq.Context()
@@ -54,8 +55,8 @@ class Kernel:
             socket.connect(f"tcp://{info['ip']}:{info[channel + '_port']}")
             self.poller.register(socket, zmq.POLLIN)
             self.sockets[channel] = socket
-        command = [part.replace("{connection_file}", path) for part in spec.argv]
-        environment = {**os.environ, **spec.env}
+        command = [part.replace("{connection_file}", path) for part in command or spec.argv]
+        environment = {**os.environ, **(spec.env if spec else {}), **(env or {})}
         # What is written here must not wait for a reader.
         self.log = open(Path(self.folder.name) / "log", "wb")
         self.started = time.perf_counter()
