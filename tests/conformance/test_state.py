@@ -97,6 +97,26 @@ def test_values_of_user_types_survive_a_new_dependency(kernel: Client) -> None:
     assert value(kernel, "mine.0") == "8"
 
 
+def test_imports_and_macros_leave_variables_and_statics_alone(kernel: Client) -> None:
+    kernel.run(f"{ATOMIC}\nstatic UNTOUCHED: AtomicUsize = AtomicUsize::new(1);")
+    kernel.run("let untouched = 5_usize; let numbers: Vec<u32> = vec![1]; UNTOUCHED.store(7, SeqCst);")
+    kernel.run("mod shapes { pub struct Square(pub u32); }\nmacro_rules! shape { ($name:ident) => { struct $name(u32); } }")
+    for code in ["use forkline::plotters::prelude::*;", "use shapes::*;", "shape!(Circle);", "use std::fmt::*;"]:
+        result = kernel.run(code)
+        assert result.stderr == "", (code, result.stderr)
+    assert value(kernel, "(untouched, numbers.len(), UNTOUCHED.load(SeqCst))") == "(5, 1, 7)"
+
+
+def test_a_variable_of_a_type_from_a_macro_or_a_module_is_lost_with_it(kernel: Client) -> None:
+    kernel.run("macro_rules! tile { ($name:ident, $kind:ty) => { struct $name($kind); } }\ntile!(Tile, u8);")
+    kernel.run("mod inside { pub struct Brick(pub u8); }\nuse inside::*;")
+    kernel.run("let tile = Tile(1); let brick = Brick(2);")
+    assert value(kernel, "(tile.0, brick.0)") == "(1, 2)"
+    kernel.run("mod inside { pub struct Brick(pub u64); }")
+    result = kernel.execute("brick.0").expect_error("E0425")
+    result.has("lost because their type was defined anew: brick", result.stderr)
+
+
 def test_variables_that_a_cell_does_not_name_stay(kernel: Client) -> None:
     kernel.run('let a = String::from("a"); let b = vec![1]; let c = a.clone();')
     kernel.run("drop(b);")

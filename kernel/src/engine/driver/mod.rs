@@ -77,6 +77,8 @@ struct State {
     cell: CurrentCell,
     statics: Statics,
     calls: HashMap<String, CompilerCall>,
+    /// Configurations of the dependencies, and how often each has changed.
+    dependencies: HashMap<String, (String, u32)>,
     cache: Arc<Cache>,
     notify: Notify,
     /// For tests: never call rustc directly and keep nothing.
@@ -102,6 +104,7 @@ impl Driver {
                 cell: CurrentCell::default(),
                 statics: Statics::default(),
                 calls: HashMap::new(),
+                dependencies: HashMap::new(),
                 cache: Arc::new(Cache::new(home::cells_dir())),
                 notify,
                 only_cargo: std::env::var_os("FORKLINE_ONLY_CARGO").is_some(),
@@ -185,13 +188,14 @@ impl State {
             .iter()
             .any(|(name, _)| name == "forkline");
         let items = std::mem::take(&mut self.cell.items);
+        let dependencies = self.dependencies(&manifest);
         let mut result = None;
         // Once, unless it fails: a macro may use what the text does not name.
         for everything in [false, true] {
             let rewritten = has_prelude.then(|| {
                 let cell = rewrite::Cell {
                     items: &items,
-                    dependencies: &manifest.dependencies,
+                    dependencies: &dependencies,
                     everything,
                 };
                 rewrite::rewrite(&source, &cell, self.statics.begin())
@@ -219,6 +223,29 @@ impl State {
         }
         outcome.print();
         Ok(outcome)
+    }
+
+    /// The dependencies, and what is known of their past.
+    fn dependencies(&mut self, manifest: &Manifest) -> Vec<rewrite::Dependency> {
+        let known = &mut self.dependencies;
+        manifest
+            .dependencies
+            .iter()
+            .map(|(name, configuration)| {
+                let (last, changes) = known
+                    .entry(name.clone())
+                    .or_insert_with(|| (configuration.clone(), 0));
+                if last != configuration {
+                    last.clone_from(configuration);
+                    *changes += 1;
+                }
+                rewrite::Dependency {
+                    name: name.clone(),
+                    configuration: configuration.clone(),
+                    changes: *changes,
+                }
+            })
+            .collect()
     }
 
     fn conclude(&mut self, outcome: &mut Outcome, rewritten: Rewritten) {

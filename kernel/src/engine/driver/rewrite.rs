@@ -32,12 +32,20 @@ const CHECK: &str = "::forkline::__check();";
 /// What stands in place of a line for a variable that the cell does not name.
 pub const UNNAMED: &str = "// not named in this cell";
 
+/// A crate that the session uses.
+pub struct Dependency {
+    pub name: String,
+    /// As Cargo.toml has it.
+    pub configuration: String,
+    /// How often the configuration has changed in this session.
+    pub changes: u32,
+}
+
 /// What is known when a cell is compiled.
 pub struct Cell<'a> {
     /// Texts of the items that the cell itself defines.
     pub items: &'a [String],
-    /// Dependencies: names and configurations.
-    pub dependencies: &'a [(String, String)],
+    pub dependencies: &'a [Dependency],
     /// Leave out nothing, neither variables nor items.
     pub everything: bool,
 }
@@ -119,19 +127,17 @@ fn store(source: &str) -> Option<std::ops::Range<usize>> {
 /// All definitions that a type may lead to.
 fn definitions<'a>(root: &SyntaxNode, source: &'a str, cell: &Cell<'_>) -> Definitions<'a> {
     let mut definitions = Definitions::default();
-    for (name, configuration) in cell.dependencies {
-        definitions.add_dependency(name, configuration);
+    for dependency in cell.dependencies {
+        definitions.add_dependency(&dependency.name, &dependency.configuration);
     }
+    let mut globs = Vec::new();
     for item in root.children().filter_map(ast::Item::cast) {
         let text = &source[range(item.syntax())];
         match &item {
             ast::Item::Use(import) => {
                 let text_of_use = import.syntax().text().to_string();
                 if text_of_use.contains('*') {
-                    // The prelude is the same in all cells.
-                    if !text_of_use.contains("forkline::prelude") {
-                        definitions.add_glob(text);
-                    }
+                    globs.push(text);
                 } else if let Some(name) = words(&text_of_use).last() {
                     definitions.add(name, text);
                 }
@@ -142,7 +148,7 @@ fn definitions<'a>(root: &SyntaxNode, source: &'a str, cell: &Cell<'_>) -> Defin
                     definitions.add(name.text(), text);
                 }
             }
-            ast::Item::MacroCall(_) => definitions.add_glob(text),
+            ast::Item::MacroCall(_) => definitions.add_unknown(text, text),
             other => {
                 let name = other.syntax().children().find_map(ast::Name::cast);
                 // The store's own module is in every source.
@@ -150,6 +156,23 @@ fn definitions<'a>(root: &SyntaxNode, source: &'a str, cell: &Cell<'_>) -> Defin
                     definitions.add(name.text(), text);
                 }
             }
+        }
+    }
+    for text in globs {
+        let path = |word: &&str| !matches!(*word, "pub" | "use" | "crate" | "self");
+        let Some(root_of_path) = words(text).find(path) else {
+            continue;
+        };
+        // Everything in a module of the session: whatever the module defines may be meant.
+        for module in definitions.texts(root_of_path) {
+            definitions.add_unknown(module, module);
+        }
+        let dependency = cell
+            .dependencies
+            .iter()
+            .find(|dependency| dependency.name.replace('-', "_") == root_of_path);
+        if let Some(dependency) = dependency {
+            definitions.add_glob(root_of_path, dependency.changes);
         }
     }
     definitions
@@ -260,7 +283,7 @@ impl Rewriting<'_> {
                     .collect(),
                 item: trimmed.to_owned(),
                 ordinal,
-                fingerprint: definitions.fingerprint(trimmed),
+                fingerprint: definitions.fingerprint_of_static(trimmed),
             };
             ordinal += 1;
             let symbol = statics.name(identity, defined_here);
