@@ -13,12 +13,12 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::PanicHookInfo;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Condvar, Mutex, Once, PoisonError};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::{interrupt, json};
+use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
 pub const ABI_VERSION: u32 = 2;
@@ -170,6 +170,7 @@ pub unsafe extern "C" fn forkline_rt_start(host: *const Host) -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn forkline_rt_cell_begin() {
     interrupt::set_pending(false);
+    store::forget_taken();
     FLUSHER.set_running(true);
 }
 
@@ -177,6 +178,33 @@ pub extern "C" fn forkline_rt_cell_begin() {
 #[unsafe(no_mangle)]
 pub extern "C" fn forkline_rt_interrupt() {
     interrupt::set_pending(true);
+}
+
+/// The thread of the cell in progress has been stopped for ever. 0 if this process is of no use without it: a
+/// thread of rayon's pool waits for what that thread holds, and every later loop would wait with it.
+#[unsafe(no_mangle)]
+pub extern "C" fn forkline_rt_left_behind() -> u32 {
+    let names = store::leave_taken();
+    let names: Vec<String> = names.iter().map(|name| json::string(name)).collect();
+    report("left_behind", format!("[{}]", names.join(",")));
+    u32::from(pool_answers())
+}
+
+/// Whether each thread of rayon's pool comes to a new job within a moment.
+fn pool_answers() -> bool {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&answered);
+    rayon::spawn_broadcast(move |_| {
+        // Read by the loop below for its own sake only.
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    for _ in 0..200 {
+        if answered.load(Ordering::Relaxed) >= rayon::current_num_threads() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    false
 }
 
 /// A cell has ended: writes out the rest of its text before returning.

@@ -9,8 +9,8 @@
 //! texts of all definitions that its type leads to; with another number the value is dropped.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tells evcxr that a variable is lost.
 pub const VARIABLE_CHANGED_TYPE: &str = "EVCXR_VARIABLE_CHANGED_TYPE:";
@@ -21,6 +21,36 @@ struct Variable {
     value: Box<dyn Any>,
     /// What the type meant when the value went in; 0 if the kernel did not say.
     meaning: u64,
+}
+
+/// What has become of variables that are not in the store. A process has one session, and so one of these.
+struct Absent {
+    /// Out with the cell that runs, or moved by it.
+    taken: BTreeSet<String>,
+    /// Gone with a cell that did not end.
+    lost: BTreeSet<String>,
+}
+
+static ABSENT: Mutex<Absent> = Mutex::new(Absent {
+    taken: BTreeSet::new(),
+    lost: BTreeSet::new(),
+});
+
+fn absent() -> MutexGuard<'static, Absent> {
+    ABSENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A cell begins: nothing is out.
+pub(crate) fn forget_taken() {
+    absent().taken.clear();
+}
+
+/// The cell that runs will not end: what is out is lost. Returns the names.
+pub(crate) fn leave_taken() -> Vec<String> {
+    let mut absent = absent();
+    let taken = std::mem::take(&mut absent.taken);
+    absent.lost.extend(taken.iter().cloned());
+    taken.into_iter().collect()
 }
 
 /// The variables of a session by name.
@@ -89,17 +119,23 @@ impl VariableStore {
 impl VariableStore {
     #[inline(never)]
     fn put(&mut self, meaning: u64, name: &str, value: Box<dyn Any>) {
+        {
+            let mut absent = absent();
+            absent.taken.remove(name);
+            absent.lost.remove(name);
+        }
         self.variables
             .insert(name.to_owned(), Variable { value, meaning });
     }
 
     #[inline(never)]
     fn check(&mut self, meaning: u64, name: &str, wanted: TypeId) -> bool {
-        let Some(variable) = self.variables.get(name) else {
-            return true;
-        };
-        let same_meaning = variable.meaning == meaning || variable.meaning == 0 || meaning == 0;
-        if same_meaning && (*variable.value).type_id() == wanted {
+        if let Some(variable) = self.variables.get(name) {
+            let same_meaning = variable.meaning == meaning || variable.meaning == 0 || meaning == 0;
+            if same_meaning && (*variable.value).type_id() == wanted {
+                return true;
+            }
+        } else if !absent().lost.remove(name) {
             return true;
         }
         eprintln!("The type of the variable {name} was redefined, so was lost.",);
@@ -111,7 +147,10 @@ impl VariableStore {
     #[inline(never)]
     fn take(&mut self, name: &str) -> Box<dyn Any> {
         match self.variables.remove(name) {
-            Some(variable) => variable.value,
+            Some(variable) => {
+                absent().taken.insert(name.to_owned());
+                variable.value
+            }
             None => panic!(
                 "the variable `{name}` has no value any more: the cell that used it last did not end"
             ),

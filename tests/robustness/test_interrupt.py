@@ -67,13 +67,74 @@ def test_interrupt_keeps_variables(kernel: Client, name: str) -> None:
     assert kernel.worker_pid() == worker
 
 
-@pytest.mark.parametrize("name", ["channel", "mutex deadlock", "blocking C call", "tokio sleep"])
-def test_code_that_does_not_yield_ends_with_its_worker(kernel: Client, name: str) -> None:
+BLOCKED = {
+    **{name: LOOPS[name] for name in ["channel", "mutex deadlock", "blocking C call", "tokio sleep"]},
+    "condition variable": "{ let pair = (std::sync::Mutex::new(()), std::sync::Condvar::new()); let _never = pair.1.wait(pair.0.lock().unwrap()); }",
+    "barrier": "std::sync::Barrier::new(2).wait();",
+    "crossbeam channel": "{ let (_keep, receiver) = crossbeam::channel::unbounded::<i32>(); receiver.recv().unwrap(); }",
+    "parking_lot deadlock": "{ let lock = parking_lot::Mutex::new(0); let _held = lock.lock(); let _again = lock.lock(); }",
+    "threads that wait for each other": "{ let (a, b) = (Mutex::new(0), Mutex::new(0)); let meet = Barrier::new(2);\n"
+    "thread::scope(|s| { for (x, y) in [(&a, &b), (&b, &a)] { let meet = &meet; s.spawn(move || { let _x = x.lock(); meet.wait(); let _y = y.lock(); }); } }); }",
+}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_code_that_waits_for_ever_is_left_behind_and_variables_stay(kernel: Client, name: str) -> None:
+    kernel.run("let apart = vec![1, 2, 3]; let inside = vec![4];")
+    worker = kernel.worker_pid()
+    ended = interrupted(kernel, f'println!("started {{}}", inside.len());\n{BLOCKED[name]}')
+    ended.has("the variables that the cell used are gone (inside), all others are still there", ended.traceback)
+    assert kernel.worker_pid() == worker
+    result = kernel.run("apart.iter().sum::<i32>()")
+    result.equal(result.text, "6")
+    # The lost one is said to be lost, and its name can be used again.
+    lost = kernel.execute("inside.len()").expect_error("E0425")
+    lost.has("lost with the interrupted cell that used them: inside", lost.stderr)
+    assert kernel.run("let inside = 8; inside").text == "8"
+    # Threads, rayon, panics and another interrupt work as ever in the thread that took over.
+    assert kernel.run("(0..100_u64).into_par_iter().sum::<u64>()").text == "4950"
+    kernel.execute('panic!("here")').expect_error("Panic")
+    interrupted(kernel, 'println!("started"); loop { std::hint::spin_loop(); }')
+    assert kernel.run("apart.len()").text == "3"
+
+
+def test_a_child_process_that_a_cell_waits_for_is_ended(kernel: Client) -> None:
+    kernel.run("let held = 1; let mut kept_child = std::process::Command::new(\"sleep\").arg(\"601\").spawn().unwrap();")
+    time.sleep(0.05)
+    interrupted(kernel, f'println!("started");\n{LOOPS["child process"]}')
+    assert kernel.run("held").text == "1"
+    # One that an earlier cell started goes on.
+    assert kernel.run("kept_child.try_wait().unwrap().is_none()").text == "true"
+    kernel.run("kept_child.kill().unwrap();")
+
+
+def test_an_input_that_is_interrupted_keeps_variables(kernel: Client) -> None:
+    kernel.run("let held = 1;")
+    worker = kernel.worker_pid()
+    request = kernel.start_execute('let line = input("name? ")?;', allow_stdin=True)
+    kernel.wait_message(lambda message: message.type == "input_request", 20, "an input request", request)
+    kernel.interrupt().expect_ok()
+    kernel.collect(request, timeout=10, unanswered=True).expect_error("Interrupted")
+    assert kernel.run("held").text == "1"
+    assert kernel.worker_pid() == worker
+
+
+def test_a_thread_pool_that_waits_for_ever_ends_with_its_worker(kernel: Client) -> None:
+    # Every later parallel loop would wait with it.
     kernel.run("pub fn still_defined() -> u8 { 9 }")
-    ended = interrupted(kernel, f'println!("started");\n{LOOPS[name]}')
+    code = 'println!("started"); { let lock = Mutex::new(0); let _held = lock.lock(); (0..8).into_par_iter().for_each(|_| drop(lock.lock())); }'
+    ended = interrupted(kernel, code)
     ended.has("variables are gone, functions, types and imports are still defined", ended.traceback)
-    result = kernel.run("still_defined()")
-    result.equal(result.text, "9")
+    assert kernel.run("still_defined()").text == "9"
+    assert kernel.run("(0..100_u64).into_par_iter().sum::<u64>()").text == "4950"
+
+
+def test_computing_that_does_not_yield_ends_with_its_worker(kernel: Client) -> None:
+    kernel.run("pub fn still_defined() -> u8 { 9 }")
+    code = 'println!("started"); (0..u64::MAX).fold(0, |a: u64, b| std::hint::black_box(a ^ b))'
+    ended = interrupted(kernel, code)
+    ended.has("variables are gone, functions, types and imports are still defined", ended.traceback)
+    assert kernel.run("still_defined()").text == "9"
 
 
 def test_interrupt_leaves_threads_of_earlier_cells_alone(kernel: Client) -> None:

@@ -19,6 +19,8 @@ pub struct Runner {
     /// Text of each cell by execution count, for excerpts in errors.
     pub cells: Cells,
     count: usize,
+    /// Variables that went with a cell that was left behind, of which evcxr does not know yet.
+    pub left_behind: std::collections::HashSet<String>,
     /// What the start of the engine had to say; shown with the first cell.
     notices: Vec<String>,
 }
@@ -30,6 +32,7 @@ pub fn serve(shared: &Arc<Shared>) {
         engine: Err("the engine has not been started".to_owned()),
         cells: Cells::new(),
         count: 0,
+        left_behind: std::collections::HashSet::new(),
         notices: Vec::new(),
     };
     runner.start_engine();

@@ -67,14 +67,21 @@ impl<'a> CellContext<'a> {
             );
             (result, facts) = self.attempt(text);
         }
-        if !facts.lost.is_empty() {
-            self.print(
-                "stderr",
-                &format!(
-                    "lost because their type was defined anew: {}\n",
-                    facts.lost.join(", ")
-                ),
-            );
+        let (behind, anew): (Vec<&String>, _) = facts
+            .lost
+            .iter()
+            .partition(|name| self.runner.left_behind.contains(*name));
+        for (why, names) in [
+            ("lost because their type was defined anew", anew),
+            ("lost with the interrupted cell that used them", behind),
+        ] {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            if !names.is_empty() {
+                self.print("stderr", &format!("{why}: {}\n", names.join(", ")));
+            }
+        }
+        for name in &facts.lost {
+            self.runner.left_behind.remove(name);
         }
         match result {
             Ok(()) => self.conclude(facts),
@@ -131,13 +138,19 @@ impl<'a> CellContext<'a> {
     fn explain(&self, failure: Failure, facts: &Facts) -> CellError {
         let interrupts = &self.runner.shared.interrupts;
         if interrupts.requested() {
-            return failure::interrupted(interrupts.ended_worker());
+            let ended = matches!(failure, Failure::WorkerEnded(_)) || interrupts.ended_worker();
+            return failure::interrupted(ended);
         }
         failure::from_engine(failure, facts)
     }
 
     /// An evaluation that evcxr takes for a success may still have failed.
     fn conclude(&mut self, facts: Facts) -> Result<(), CellError> {
+        if let Some(names) = self.reports.remove("left_behind") {
+            let names: Vec<String> = serde_json::from_value(names).unwrap_or_default();
+            self.runner.left_behind.extend(names.iter().cloned());
+            return Err(failure::left_behind(&names));
+        }
         if facts.interrupted {
             return Err(failure::yielded());
         }

@@ -99,14 +99,34 @@ pub fn yielded() -> CellError {
     )
 }
 
+/// The error for a cell that was left behind where it waits; `lost` are the variables that it had.
+pub fn left_behind(lost: &[String]) -> CellError {
+    let lost = match lost {
+        [] => "all variables are still there".to_owned(),
+        names => format!(
+            "the variables that the cell used are gone ({}), all others are still there",
+            names.join(", ")
+        ),
+    };
+    CellError::new(
+        "Interrupted",
+        format!(
+            "the cell was interrupted\n\
+             why: it was asked for; the code waits for something that does not come (a lock, a channel, \
+             a foreign call), so its thread was stopped and left behind\n\
+             do:  go on: {lost}; locks that the thread held stay locked"
+        ),
+    )
+}
+
 /// The error for a cell that was interrupted in another way.
 pub fn interrupted(worker_ended: bool) -> CellError {
     CellError::new(
         "Interrupted",
         if worker_ended {
             "the cell was interrupted\n\
-             why: its code did not yield, so the worker was ended: it waits for something, is in a \
-             library's code, or was interrupted twice\n\
+             why: its code did not yield, so the worker was ended: it computes in a library's code, or \
+             rayon's threads wait for what it holds\n\
              do:  go on: the next cell runs in a fresh worker; variables are gone, functions, types \
              and imports are still defined"
         } else {

@@ -54,10 +54,12 @@ impl Interrupts {
     /// Ends what was requested to end, and returns when it is over or some seconds have passed. A
     /// cell goes from compiling to running at any moment, so both are looked for again and again.
     ///
-    /// Running code is asked to end first, which keeps the variables. Its worker is ended if it has
-    /// not done so after [`PATIENCE`], or when the user asks a second time.
+    /// Running code is asked to end first, which keeps the variables. If it has not done so after
+    /// [`PATIENCE`], or when the user asks a second time, the worker is to leave it behind where it waits;
+    /// if it computes instead, the worker is ended after [`GRACE`].
     pub fn carry_out(&self, execution: u64, outputs: &Outputs) {
         let mut asked: Option<Instant> = None;
+        let mut urged: Option<Instant> = None;
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE + Duration::from_secs(4) {
             if self.execution.load(Ordering::SeqCst) != execution {
@@ -67,8 +69,14 @@ impl Interrupts {
                 (Some(pid), Some(since))
                     if since.elapsed() > PATIENCE || self.count.load(Ordering::SeqCst) > 1 =>
                 {
-                    self.worker_ended.store(true, Ordering::SeqCst);
-                    kill_group(pid);
+                    let urged = *urged.get_or_insert_with(|| {
+                        outputs.interrupt();
+                        Instant::now()
+                    });
+                    if urged.elapsed() > GRACE {
+                        self.worker_ended.store(true, Ordering::SeqCst);
+                        kill_group(pid);
+                    }
                 }
                 (Some(_), Some(_)) => {}
                 (Some(_), None) => {
@@ -84,6 +92,9 @@ impl Interrupts {
 
 /// How long running code may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the worker may take to leave code behind.
+const GRACE: Duration = Duration::from_millis(800);
 
 /// Makes this process the leader of a group, so that what it starts can be ended together; none if
 /// it must stay in its front end's.

@@ -14,14 +14,14 @@
 use super::frames::{self, Decoder, Frame, Kind};
 use super::interpose::system_write;
 use super::sentinels::{self, Piece, Scanner};
-use super::{backtrace, crash, prelude};
+use super::{backtrace, blocked, crash, prelude};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{IntoRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 /// The run that the user has interrupted; 0 is none. A number stays until the next interrupt: runs that
 /// have ended have no threads that could ask, but for those that were left behind and may end too.
 static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+/// The last run that has ended.
+static ENDED: AtomicU64 = AtomicU64::new(0);
 /// The last run of which a thread has ended, or slept less long, because of that.
 static YIELDED: AtomicU64 = AtomicU64::new(0);
 static CHANNEL: OnceLock<Channel> = OnceLock::new();
@@ -57,6 +59,8 @@ struct Channel {
     input: Mutex<VecDeque<u8>>,
     reply: Mutex<Option<InputReply>>,
     replied: Condvar,
+    /// Whether somebody waits for `reply`; changes with that lock held.
+    asking: AtomicBool,
     configured: Mutex<bool>,
     configured_changed: Condvar,
 }
@@ -80,11 +84,14 @@ struct Output {
 enum InputReply {
     Line(String),
     NotAllowed,
+    Interrupted,
 }
 
 /// Why a line of input could not be had.
 pub enum NoInput {
     NotAllowed,
+    /// The user has interrupted the cell.
+    Interrupted,
 }
 
 /// Connects to the kernel, puts pipes in the place of the standard streams and starts the threads
@@ -119,6 +126,7 @@ pub fn open(address: &Path) -> io::Result<RawFd> {
         input: Mutex::default(),
         reply: Mutex::default(),
         replied: Condvar::new(),
+        asking: AtomicBool::new(false),
         configured: Mutex::new(false),
         configured_changed: Condvar::new(),
     };
@@ -173,10 +181,36 @@ pub fn begin_run(path: &str) -> u64 {
     run
 }
 
+/// Whether a run is the one in progress.
+pub fn is_running(run: u64) -> bool {
+    RUN.load(Ordering::SeqCst) == run && ENDED.load(Ordering::SeqCst) != run
+}
+
+/// Does something while nobody else can send output.
+pub fn with_output_lock<R>(body: impl FnOnce() -> R) -> R {
+    let _output = lock(&channel().output);
+    body()
+}
+
+/// The calling thread runs cells from now on, in the place of one that was left behind. The interrupt
+/// was not meant for it, so this comes when the interrupted run has ended.
+pub fn become_cell_thread() {
+    IS_CELL_THREAD.set(true);
+    THREAD_RUN.set(0);
+}
+
+/// Tells evcxr that the cell in progress ended as by a panic: what it took is not to be relied on.
+pub fn tell_panicked() {
+    let channel = channel();
+    let output = lock(&channel.output);
+    channel.tell_evcxr(&output, sentinels::PANIC);
+}
+
 /// The run has ended: sends what is left of its output, then its report, then tells evcxr.
 pub fn end_run(run: u64, report: &str) {
     let channel = channel();
     let mut output = lock(&channel.output);
+    ENDED.store(run, Ordering::SeqCst);
     channel.send_rest(&mut output, run);
     channel.send(Kind::RunEnded, run, report.as_bytes());
     channel.tell_evcxr(&output, "EVCXR_EXECUTION_COMPLETE");
@@ -300,11 +334,21 @@ pub fn ask(prompt: &str, password: bool) -> Result<String, NoInput> {
     let request = serde_json::json!({ "prompt": prompt, "password": password });
     let mut reply = lock(&channel.reply);
     *reply = None;
+    if is_interrupted() {
+        YIELDED.store(current_run(), Ordering::Relaxed);
+        return Err(NoInput::Interrupted);
+    }
+    channel.asking.store(true, Ordering::Relaxed);
     send(Kind::InputRequest, request.to_string().as_bytes());
     loop {
-        match reply.take() {
+        let taken = reply.take();
+        if taken.is_some() {
+            channel.asking.store(false, Ordering::Relaxed);
+        }
+        match taken {
             Some(InputReply::Line(line)) => return Ok(line),
             Some(InputReply::NotAllowed) => return Err(NoInput::NotAllowed),
+            Some(InputReply::Interrupted) => return Err(NoInput::Interrupted),
             None => {
                 reply = channel
                     .replied
@@ -323,6 +367,11 @@ pub fn on_cell_thread() -> bool {
 /// The calling thread belongs to a pool that all cells share.
 pub fn mark_pool_thread() {
     THREAD_RUN.set(0);
+}
+
+/// The calling thread is the worker's own: no interrupt is meant for it.
+pub fn belong_to_no_run() {
+    THREAD_RUN.set(u64::MAX);
 }
 
 /// The run that a thread started by the calling thread will belong to.
@@ -552,6 +601,15 @@ fn answer(frame: &Frame) {
             if run == RUN.load(Ordering::Relaxed) {
                 INTERRUPTED.store(run, Ordering::Relaxed);
                 prelude::interrupt();
+                // Whoever waits for a line waits no longer; YIELDED makes it the interrupt's doing.
+                let mut reply = lock(&channel.reply);
+                if channel.asking.load(Ordering::Relaxed) {
+                    YIELDED.store(run, Ordering::Relaxed);
+                    *reply = Some(InputReply::Interrupted);
+                    channel.replied.notify_all();
+                }
+                drop(reply);
+                blocked::watch(run, super::go_on);
             }
         }
         // A newer kernel may say more than this worker knows.

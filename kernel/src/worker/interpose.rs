@@ -71,6 +71,12 @@ pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, count: usize) -> i
                 unsafe { *libc::__errno_location() = libc::EOPNOTSUPP };
                 -1
             }
+            Err(channel::NoInput::Interrupted) => {
+                // Not EINTR, after which the standard library would read again.
+                // SAFETY: as above.
+                unsafe { *libc::__errno_location() = libc::ECANCELED };
+                -1
+            }
         };
     }
     // SAFETY: the caller's promise is passed on.

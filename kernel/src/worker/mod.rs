@@ -10,11 +10,13 @@
 //! * `prelude`    the prelude's library and its C interface
 //! * `backtrace`  the cells' part of a stack
 //! * `crash`      what a fatal signal leaves behind
+//! * `blocked`    what becomes of a cell that waits for ever
 //!
 //! What always holds: a cell's load order is answered to evcxr only after everything that the cell
 //! wrote has been sent; the process and its children end when the kernel does.
 
 mod backtrace;
+mod blocked;
 mod channel;
 mod crash;
 pub mod frames;
@@ -26,6 +28,8 @@ use frames::Kind;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{BufRead, BufReader};
 use std::os::fd::FromRawFd;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Environment variable: path of the kernel's side channel socket.
@@ -50,12 +54,23 @@ pub fn main() -> ! {
             std::process::exit(CANNOT_LOAD);
         }
     };
-    let mut cells = Cells {
-        store: std::ptr::null_mut(),
-    };
-    for line in BufReader::new(commands).lines() {
-        let Ok(line) = line else { break };
-        if let Err(error) = cells.carry_out(&line) {
+    *lock(&ORDERS) = Some(BufReader::new(commands));
+    serve()
+}
+
+/// evcxr's orders. A static, like all that follows, because another thread goes on with it if a cell has to
+/// be left behind.
+static ORDERS: Mutex<Option<BufReader<std::fs::File>>> = Mutex::new(None);
+/// evcxr's variable store; null before the first cell. Its type is known to the cells' code only.
+static STORE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+/// When the run in progress began, and what the process had used by then.
+static BEFORE: Mutex<Option<Usage>> = Mutex::new(None);
+
+/// Carries out orders on the calling thread.
+fn serve() -> ! {
+    blocked::this_is_the_cell_thread();
+    while let Some(line) = next_order() {
+        if let Err(error) = carry_out(&line) {
             channel::send(Kind::LoadFailed, error.as_bytes());
             channel::end();
             std::process::exit(CANNOT_LOAD);
@@ -65,6 +80,28 @@ pub fn main() -> ! {
     // run: threads of the user may still use what they would tear down.
     channel::end();
     crash::end_orphans()
+}
+
+/// The next line of evcxr's, none at the end of the pipe.
+fn next_order() -> Option<String> {
+    let mut line = String::new();
+    let read = lock(&ORDERS).as_mut()?.read_line(&mut line);
+    (read.ok()? > 0).then(|| line.trim_end_matches('\n').to_owned())
+}
+
+/// Goes on, on a thread of its own, after the thread of this run has been stopped for ever.
+fn go_on(run: u64) {
+    channel::belong_to_no_run();
+    if !prelude::left_behind() {
+        channel::end();
+        crash::end_group();
+    }
+    prelude::cell_end();
+    let report = report(true);
+    channel::tell_panicked();
+    channel::become_cell_thread();
+    channel::end_run(run, &report);
+    serve()
 }
 
 /// Takes over the standard streams, opens the side channel and loads the prelude.
@@ -94,38 +131,56 @@ fn start() -> anyhow::Result<std::fs::File> {
     Ok(unsafe { std::fs::File::from_raw_fd(commands) })
 }
 
-struct Cells {
-    /// evcxr's variable store. Its type is known to the cells' code only.
-    store: *mut c_void,
+/// Carries out one line of evcxr's protocol.
+fn carry_out(line: &str) -> Result<(), String> {
+    // The path may hold spaces; the function's name cannot.
+    let order = line
+        .strip_prefix("LOAD_AND_RUN ")
+        .and_then(|rest| rest.rsplit_once(' '));
+    let Some((path, function)) = order else {
+        return Err(format!("evcxr sent an unknown order: {line}"));
+    };
+    if prelude::has_changed() {
+        channel::send(Kind::PreludeChanged, &[]);
+        channel::end();
+        std::process::exit(CANNOT_LOAD);
+    }
+    let run = channel::begin_run(path);
+    *lock(&BEFORE) = Some(Usage::now());
+    let function = load(path, function)?;
+    prelude::cell_begin();
+    *lock(&BEFORE) = Some(Usage::now());
+    // SAFETY: evcxr generated the function for this store, which it created itself in an earlier call
+    // (null in the first). Panics do not cross: evcxr catches them inside. One thread at a time is here:
+    // another one comes only after this one has been stopped for ever.
+    let store = unsafe { function(STORE.load(Ordering::Relaxed)) };
+    STORE.store(store, Ordering::Relaxed);
+    let report = report(channel::has_yielded(run));
+    prelude::cell_end();
+    channel::end_run(run, &report);
+    Ok(())
 }
 
-impl Cells {
-    /// Carries out one line of evcxr's protocol.
-    fn carry_out(&mut self, line: &str) -> Result<(), String> {
-        // The path may hold spaces; the function's name cannot.
-        let order = line
-            .strip_prefix("LOAD_AND_RUN ")
-            .and_then(|rest| rest.rsplit_once(' '));
-        let Some((path, function)) = order else {
-            return Err(format!("evcxr sent an unknown order: {line}"));
-        };
-        if prelude::has_changed() {
-            channel::send(Kind::PreludeChanged, &[]);
-            channel::end();
-            std::process::exit(CANNOT_LOAD);
-        }
-        let run = channel::begin_run(path);
-        let function = load(path, function)?;
-        prelude::cell_begin();
-        let before = Usage::now();
-        // SAFETY: evcxr generated the function for this store, which it created itself in an
-        // earlier call (null in the first). Panics do not cross: evcxr catches them inside.
-        self.store = unsafe { function(self.store) };
-        let report = before.report(channel::has_yielded(run));
-        prelude::cell_end();
-        channel::end_run(run, &report);
-        Ok(())
-    }
+/// What the run in progress has used, as the report that ends it.
+fn report(interrupted: bool) -> String {
+    lock(&BEFORE)
+        .as_ref()
+        .map(|before| before.report(interrupted))
+        .unwrap_or_default()
+}
+
+/// How long the run in progress has been running.
+fn run_age() -> Duration {
+    lock(&BEFORE)
+        .as_ref()
+        .map_or(Duration::ZERO, |before| before.wall.elapsed())
+}
+
+/// A panic cannot leave these half done: they are assigned whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 type CellFunction = unsafe extern "C" fn(*mut c_void) -> *mut c_void;

@@ -47,6 +47,7 @@ struct Prelude {
     cell_begin: unsafe extern "C" fn(),
     cell_end: unsafe extern "C" fn(),
     interrupt: unsafe extern "C" fn(),
+    left_behind: unsafe extern "C" fn() -> u32,
     set_env: unsafe extern "C" fn(*const u8, usize, *const u8, usize),
     unset_env: unsafe extern "C" fn(*const u8, usize),
 }
@@ -84,6 +85,7 @@ pub fn load() -> anyhow::Result<()> {
         cell_begin: symbol(library, "forkline_rt_cell_begin")?,
         cell_end: symbol(library, "forkline_rt_cell_end")?,
         interrupt: symbol(library, "forkline_rt_interrupt")?,
+        left_behind: symbol(library, "forkline_rt_left_behind")?,
         set_env: symbol(library, "forkline_rt_setenv")?,
         unset_env: symbol(library, "forkline_rt_unsetenv")?,
     };
@@ -127,6 +129,14 @@ pub fn interrupt() {
         // SAFETY: the function takes nothing and may be called at any time.
         unsafe { (prelude.interrupt)() };
     }
+}
+
+/// The cell in progress is left behind. False if what it holds cannot be done without.
+pub fn left_behind() -> bool {
+    // SAFETY: the function takes nothing; the thread of the cell runs no code any more.
+    PRELUDE
+        .get()
+        .is_some_and(|prelude| unsafe { (prelude.left_behind)() } != 0)
 }
 
 /// Sets or removes an environment variable as the cells see it, under the lock of their standard
@@ -225,6 +235,7 @@ unsafe extern "C" fn input(
             length as isize
         }
         Err(channel::NoInput::NotAllowed) => -1,
+        Err(channel::NoInput::Interrupted) => -2,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use crate::rt::{Host, PANIC, forkline_rt_start};
+use crate::rt::{ABI_VERSION, Host, PANIC, forkline_rt_start};
 
 static FRAMES: Mutex<Vec<(u32, String)>> = Mutex::new(Vec::new());
 static TURN: Mutex<()> = Mutex::new(());
@@ -57,12 +57,18 @@ unsafe extern "C" fn on_cell_thread() -> u32 {
 
 unsafe extern "C" fn mark_pool_thread() {}
 
+/// Nobody interrupts a test.
+unsafe extern "C" fn take_interrupt() -> u32 {
+    0
+}
+
 static HOST: Host = Host {
-    version: 1,
+    version: ABI_VERSION,
     send,
     input,
     on_cell_thread,
     mark_pool_thread,
+    take_interrupt,
 };
 
 /// One test's turn with the worker: frames are of this test only.
@@ -73,7 +79,7 @@ pub fn turn() -> Turn {
     static START: Once = Once::new();
     let turn = Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner));
     // SAFETY: `HOST` is a static.
-    START.call_once(|| assert_eq!(unsafe { forkline_rt_start(&HOST) }, 1));
+    START.call_once(|| assert_eq!(unsafe { forkline_rt_start(&HOST) }, ABI_VERSION));
     turn.frames();
     turn
 }
