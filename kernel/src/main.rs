@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     {
         worker::main();
     }
-    // As its compiler wrapper, and as its plain runtime while the template is built.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == engine::template::RUNTIME) {
+        engine::template::answer_orders();
+    }
+    // As its compiler wrapper.
     evcxr::runtime_hook();
     match run() {
         Ok(code) => code,

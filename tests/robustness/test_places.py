@@ -9,6 +9,8 @@ from typing import Callable, Iterator
 import pytest
 from harness import Client, plain
 
+pytestmark = pytest.mark.timeout(400)
+
 # Building the prelude takes most of a minute, so these tests share one home.
 BUILDING = 240.0
 

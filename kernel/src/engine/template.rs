@@ -188,7 +188,7 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
     fs::write(dir.join(".cargo/config.toml"), CARGO_CONFIG)?;
     fs::create_dir_all(&template)?;
     fs::write(template.join("Cargo.lock"), LOCK_FILE)?;
-    build(&template, &ingredients.rust_libs)?;
+    build(&template)?;
     remove_dir(&home::rust_source_dir())?;
     rust_source::slim(&ingredients.rust_libs, &home::rust_source_dir())?;
     let library = find_library(&template)?;
@@ -207,19 +207,7 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
 
 /// Lets evcxr build the workspace, in a process of its own: evcxr takes its folder from the
 /// environment, and this process may be a kernel whose environment is not to change any more.
-///
-/// The compiled cell names the folder of the standard library relative to the place where it was
-/// linked, and evcxr moves it one folder up; so the process is told where the libraries are. (The
-/// worker has no need of this, it loads them by their paths.)
-fn build(template: &Path, rust_libs: &Path) -> anyhow::Result<()> {
-    let target = rust_libs
-        .parent()
-        .and_then(Path::file_name)
-        .unwrap_or_default();
-    let deps = template.join("target").join(target).join("debug/deps");
-    let mut libraries = rust_libs.as_os_str().to_owned();
-    libraries.push(":");
-    libraries.push(&deps);
+fn build(template: &Path) -> anyhow::Result<()> {
     let links = home::links_dir();
     stand_in::make_links(&links)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -232,7 +220,6 @@ fn build(template: &Path, rust_libs: &Path) -> anyhow::Result<()> {
         .env("PATH", with_links)
         .env(stand_in::RECORD_DIR, template.join("calls"))
         .env("EVCXR_TMPDIR", template)
-        .env("LD_LIBRARY_PATH", libraries)
         .env("EVCXR_CONFIG_DIR", template)
         .current_dir(template)
         .stdin(std::process::Stdio::null())
@@ -246,10 +233,28 @@ fn build(template: &Path, rust_libs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The argument with which this program is evcxr's runtime while the template is built.
+pub const RUNTIME: &str = "template-runtime";
+
+/// Answers evcxr's orders without carrying them out: the template wants what is compiled, not what it does.
+/// (evcxr's own runtime takes a path to end at its first space.)
+pub fn answer_orders() -> ! {
+    for line in io::stdin().lines() {
+        if line.is_err() {
+            break;
+        }
+        println!("EVCXR_EXECUTION_COMPLETE");
+    }
+    std::process::exit(0)
+}
+
 /// The command `forkline template-build`: everything happens in the folder that the environment
 /// names.
 pub fn build_here() -> anyhow::Result<()> {
-    let (mut context, outputs) = evcxr::CommandContext::new()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(RUNTIME);
+    let (context, outputs) = evcxr::EvalContext::with_subprocess_command(command)?;
+    let mut context = evcxr::CommandContext::with_eval_context(context);
     std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
     std::thread::spawn(move || {
         while let Ok(line) = outputs.stderr.recv() {
