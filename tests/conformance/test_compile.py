@@ -47,6 +47,16 @@ def test_rustc_called_directly_answers_as_cargo_does(start_kernel: Callable[...,
     assert found == direct
 
 
+def test_a_failed_cell_after_a_dependency_leaves_the_next_ones_in_order(kernel: Client) -> None:
+    # The first build with new dependencies goes through cargo; the look at its errors must not be taken for one.
+    kernel.execute(':dep itoa = "1"\nlet wrong: u8 = "text";').expect_error("E0308")
+    kernel.execute("let wrong = Nothing(1);").expect_error("E0425")
+    # evcxr forgets the dependency of a cell that failed.
+    kernel.run(':dep itoa = "1"')
+    kernel.execute("let wrong = Nothing(1);").expect_error("E0425")
+    assert kernel.run("itoa::Buffer::new().format(12).len()").text == "2"
+
+
 def test_a_cell_of_an_earlier_session_is_found(start_kernel: Callable[..., Client]) -> None:
     def run_twice(client: Client) -> str:
         # A text that no other test has.

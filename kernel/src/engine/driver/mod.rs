@@ -219,7 +219,7 @@ impl State {
         self.cell.items = items;
         let (mut outcome, rewritten) = result.expect("there is at least one pass");
         if let Some(rewritten) = rewritten {
-            self.conclude(&mut outcome, rewritten);
+            self.conclude(&mut outcome, rewritten, request.is_check());
         }
         outcome.print();
         Ok(outcome)
@@ -248,11 +248,11 @@ impl State {
             .collect()
     }
 
-    fn conclude(&mut self, outcome: &mut Outcome, rewritten: Rewritten) {
+    fn conclude(&mut self, outcome: &mut Outcome, rewritten: Rewritten, is_check: bool) {
         for message in &mut outcome.messages {
             rewritten.columns.mend(message);
         }
-        if !outcome.succeeded {
+        if !outcome.succeeded || is_check {
             return;
         }
         for name in &rewritten.statics.anew {
@@ -282,7 +282,18 @@ impl State {
             return self.through_cargo(request, &key, &settings);
         };
         let library = library_of(&call)?;
-        let arguments = self.arguments(&call, &settings);
+        let mut arguments = self.arguments(&call, &settings);
+        if request.is_check() {
+            for argument in arguments.iter_mut().filter(|text| text.starts_with("--emit=")) {
+                "--emit=metadata".clone_into(argument);
+            }
+            let output = self.rustc(&call, &arguments, request)?;
+            let messages = json_lines(&output.stderr);
+            return Ok(match output.status.success() {
+                true => Outcome::success(&library, messages),
+                false => Outcome::failure(&output, messages),
+            });
+        }
         let anonymous = arguments
             .join("\0")
             .replace(&*self.session.to_string_lossy(), "");
@@ -296,13 +307,7 @@ impl State {
             fs::write(self.session.join("src/lib.rs"), kept)?;
             return Ok(Outcome::success(&library, Vec::new()));
         }
-        let output = Command::new(&call.rustc)
-            .args(&arguments)
-            .current_dir(&self.session)
-            .env_clear()
-            .envs(request.environment.iter().cloned())
-            .envs(&call.environment)
-            .output()?;
+        let output = self.rustc(&call, &arguments, request)?;
         let messages = json_lines(&output.stderr);
         if !output.status.success() {
             return Ok(Outcome::failure(&output, messages));
@@ -318,6 +323,21 @@ impl State {
             );
         }
         Ok(Outcome::success(&library, messages))
+    }
+
+    fn rustc(
+        &self,
+        call: &CompilerCall,
+        arguments: &[String],
+        request: &Request,
+    ) -> std::io::Result<Output> {
+        Command::new(&call.rustc)
+            .args(arguments)
+            .current_dir(&self.session)
+            .env_clear()
+            .envs(request.environment.iter().cloned())
+            .envs(&call.environment)
+            .output()
     }
 
     fn arguments(&self, call: &CompilerCall, settings: &Settings) -> Vec<String> {
@@ -368,7 +388,9 @@ impl State {
         key: &str,
         settings: &Settings,
     ) -> anyhow::Result<Outcome> {
-        let record = self.session.join("calls").join(format!("{key}.json"));
+        // The call of a check makes no library: it is put where nobody looks for one.
+        let extension = if request.is_check() { "check" } else { "json" };
+        let record = self.session.join("calls").join(format!("{key}.{extension}"));
         fs::create_dir_all(self.session.join("calls"))?;
         let _ = fs::remove_file(&record);
         let links = home::links_dir();
@@ -393,7 +415,7 @@ impl State {
         let manifest = Manifest::parse(&fs::read_to_string(self.session.join("Cargo.toml"))?);
         let key_now = manifest.key(&lock_file, &set_for_builds(request));
         self.calls.remove(key);
-        if output.status.success() && key_now != key && record.exists() {
+        if key_now != key && record.exists() && !request.is_check() {
             fs::rename(&record, record.with_file_name(format!("{key_now}.json")))?;
         }
         let stdout = String::from_utf8_lossy(&output.stdout);

@@ -29,6 +29,12 @@ pub enum Answer {
 }
 
 impl Request {
+    /// evcxr asks for the messages only, after a build that failed. (cargo would check all dependencies anew
+    /// for that, which takes seconds in each session.)
+    pub fn is_check(&self) -> bool {
+        self.arguments.first().is_some_and(|first| first == "check")
+    }
+
     /// The call of this process.
     pub fn here(arguments: &[OsString]) -> Request {
         Request {

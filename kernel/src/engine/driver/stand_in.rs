@@ -61,7 +61,10 @@ pub fn wrapper_path(dir: &Path) -> PathBuf {
 }
 
 fn cargo(arguments: &[OsString]) -> ! {
-    if arguments.first().is_some_and(|first| first == "build") {
+    if arguments
+        .first()
+        .is_some_and(|first| first == "build" || first == "check")
+    {
         match service::ask(&Request::here(arguments)) {
             Some(Ok(Answer::Done {
                 status,
