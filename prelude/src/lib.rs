@@ -31,6 +31,7 @@ pub mod input;
 pub mod interrupt;
 mod json;
 pub mod local;
+pub mod plot;
 #[doc(hidden)]
 pub mod rt;
 #[doc(hidden)]
