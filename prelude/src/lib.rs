@@ -1,5 +1,5 @@
 //! What a cell of the forkline notebook kernel may use from its first line on: parallel libraries,
-//! rich display, lines of input, and the facts of the machine.
+//! rich display, lines of input, tables, and the facts of the machine.
 //!
 //! The crate is a dylib that is loaded once into the process in which cells run. So there is one
 //! rayon pool, one copy of every `static` of these libraries, and a type has the same identity in
@@ -36,6 +36,7 @@ pub mod plot;
 pub mod rt;
 #[doc(hidden)]
 pub mod store;
+pub mod table;
 #[cfg(test)]
 mod tests;
 
@@ -62,4 +63,6 @@ pub mod prelude {
         display, display_as, display_handle,
     };
     pub use crate::input::{input, password};
+    /// Both the module and the macro.
+    pub use crate::table;
 }
