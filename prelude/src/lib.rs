@@ -1,5 +1,5 @@
 //! What a cell of the forkline notebook kernel may use from its first line on: parallel libraries,
-//! rich display, lines of input, tables, and the facts of the machine.
+//! rich display, lines of input, progress bars, tables, and the facts of the machine.
 //!
 //! The crate is a dylib that is loaded once into the process in which cells run. So there is one
 //! rayon pool, one copy of every `static` of these libraries, and a type has the same identity in
@@ -32,6 +32,7 @@ pub mod interrupt;
 mod json;
 pub mod local;
 pub mod plot;
+pub mod progress;
 #[doc(hidden)]
 pub mod rt;
 #[doc(hidden)]
@@ -63,6 +64,7 @@ pub mod prelude {
         display, display_as, display_handle,
     };
     pub use crate::input::{input, password};
+    pub use crate::progress::{self, Progress, par_progress, progress};
     /// Both the module and the macro.
     pub use crate::table;
 }
