@@ -1,5 +1,5 @@
 //! What a cell of the forkline notebook kernel may use from its first line on: parallel libraries,
-//! rich display, lines of input, progress bars, tables, and the facts of the machine.
+//! rich display, lines of input, progress bars, tables, timelines, and the facts of the machine.
 //!
 //! The crate is a dylib that is loaded once into the process in which cells run. So there is one
 //! rayon pool, one copy of every `static` of these libraries, and a type has the same identity in
@@ -8,8 +8,8 @@
 //!
 //! What always holds:
 //! * `use forkline::prelude::*` is in force in every cell, and an explicit `use` of yours shadows it;
-//! * nothing here reads or writes files of yours, opens a connection or changes the machine:
-//!   [`device`] reads `/proc`, `/sys` and `/etc/os-release`, and that is all;
+//! * nothing here reads or writes files of yours, opens a connection or changes the machine, unless a call
+//!   names the file: [`device`] reads `/proc`, `/sys` and `/etc/os-release`, and that is all;
 //! * showing a value does not move it.
 //!
 //! The libraries are used as they are, under their own names: [`rayon`], [`crossbeam`],
@@ -40,6 +40,7 @@ pub mod store;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 #[doc(hidden)]
 pub use interrupt::check as __check;
@@ -67,4 +68,5 @@ pub mod prelude {
     pub use crate::progress::{self, Progress, par_progress, progress};
     /// Both the module and the macro.
     pub use crate::table;
+    pub use crate::trace;
 }
