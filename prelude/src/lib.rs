@@ -9,7 +9,8 @@
 //! What always holds:
 //! * `use forkline::prelude::*` is in force in every cell, and an explicit `use` of yours shadows it;
 //! * nothing here reads or writes files of yours, opens a connection or changes the machine, unless a call
-//!   names the file: [`device`] reads `/proc`, `/sys` and `/etc/os-release`, and that is all;
+//!   names the file: [`device`] reads `/proc`, `/sys` and a few files of `/etc`, asks `mpiexec` for its
+//!   version, and that is all;
 //! * showing a value does not move it.
 //!
 //! The libraries are used as they are, under their own names: [`rayon`], [`crossbeam`],
