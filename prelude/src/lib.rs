@@ -26,6 +26,7 @@
 
 pub use {crossbeam, libc, parking_lot, plotters, rayon, tokio};
 
+pub mod bench;
 pub mod device;
 pub mod display;
 pub mod input;
