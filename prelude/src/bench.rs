@@ -27,15 +27,18 @@
 //! # Ok::<(), bench::BenchError>(())
 //! ```
 
+mod compare;
 mod error;
 mod laws;
 mod resample;
+mod rounds;
 mod stats;
 mod table;
 mod timeit;
 mod timing;
 mod units;
 
+pub use compare::{Compare, ComparedCase, Comparison, compare};
 pub use error::BenchError;
 pub use laws::{
     Share, amdahl_limit, amdahl_speedup, efficiency, gustafson_speedup, karp_flatt, speedup,
