@@ -1,6 +1,9 @@
 //! Measuring code: how long it takes, which of several ways is faster, how it scales with workers.
 //!
-//! [`timeit()`] measures one thing.
+//! [`timeit()`] measures one thing. [`compare()`] measures several in turns and says whether a difference
+//! was shown. [`scaling()`] and [`weak_scaling`] run one thing with more and more workers; the laws that
+//! explain what they find (Amdahl's, Gustafson's, the Karp-Flatt metric) are functions here too. To see
+//! where the time goes inside your code, take a profiler instead.
 //!
 //! What always holds:
 //! * times are seconds per call, as `f64`; every number comes with its sample and its spread;
@@ -29,21 +32,29 @@
 
 mod compare;
 mod error;
+mod fit;
 mod laws;
+mod pool;
 mod resample;
 mod rounds;
+mod scaling;
 mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timeit;
 mod timing;
 mod units;
 
 pub use compare::{Compare, ComparedCase, Comparison, compare};
 pub use error::BenchError;
+pub use fit::{AmdahlFit, GustafsonFit, amdahl_fit, gustafson_fit};
 pub use laws::{
     Share, amdahl_limit, amdahl_speedup, efficiency, gustafson_speedup, karp_flatt, speedup,
 };
+pub use pool::in_pool;
 pub use resample::{Interval, SEED, median_interval, ratio_interval};
+pub use scaling::{Scaling, ScalingKind, ScalingOptions, ScalingRow, scaling, weak_scaling};
 pub use stats::{Outlier, Summary};
 pub use timeit::{Timer, timeit, timeit_with};
 pub use timing::Timing;
