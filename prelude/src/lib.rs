@@ -61,12 +61,14 @@ pub mod prelude {
     pub use rayon::prelude::*;
     pub use {crossbeam, parking_lot, plotters, rayon, tokio};
 
+    pub use crate::bench;
     pub use crate::device;
     pub use crate::display::{
         Bundle, DisplayHandle, Html, Jpeg, Json, Latex, Markdown, Png, Show, Svg, clear_output,
         display, display_as, display_handle,
     };
     pub use crate::input::{input, password};
+    pub use crate::plot::{self, Figure};
     pub use crate::progress::{self, Progress, par_progress, progress};
     /// Both the module and the macro.
     pub use crate::table;

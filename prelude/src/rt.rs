@@ -9,7 +9,7 @@
 //!   keep their order;
 //! * without a worker (a plain program, a test) every function is a no-op that says so.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, c_void};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::PanicHookInfo;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// A frame with a MIME bundle to show.
 pub const DISPLAY: u32 = 1;
@@ -55,6 +55,15 @@ pub struct Host {
     /// 1 if the calling thread belongs to the cell that the user has interrupted, else 0. The cell then counts
     /// as interrupted.
     pub take_interrupt: unsafe extern "C" fn() -> u32,
+    /// Makes a PNG file of an SVG image, `scale` pixels for each unit. Gives `take` the bytes of the file, or the
+    /// text why there is none, once during the call, with `context`. 1: it was the file.
+    pub render_png: unsafe extern "C" fn(
+        svg: *const u8,
+        len: usize,
+        scale: f64,
+        take: unsafe extern "C" fn(context: *mut c_void, bytes: *const u8, len: usize),
+        context: *mut c_void,
+    ) -> u32,
 }
 
 /// Written once by [`forkline_rt_start`] (release), read by [`host`] (acquire).
@@ -131,7 +140,7 @@ pub fn take_interrupt() -> bool {
     host().is_some_and(|host| unsafe { (host.take_interrupt)() } != 0)
 }
 
-fn mark_pool_thread() {
+pub(crate) fn mark_pool_thread() {
     if let Some(host) = host() {
         // SAFETY: `Host::mark_pool_thread` asks for nothing.
         unsafe { (host.mark_pool_thread)() };
@@ -143,9 +152,20 @@ fn mark_pool_thread() {
 /// # Errors
 /// The text says why there is no picture.
 pub fn render_png(svg: &str, scale: f64) -> Result<Vec<u8>, String> {
-    // The renderer and its font are to live in the worker's executable; nothing calls it across the ABI yet.
-    let _ = (svg, scale);
-    Err("this build has no PNG renderer".into())
+    unsafe extern "C" fn take(context: *mut c_void, bytes: *const u8, len: usize) {
+        // SAFETY: `context` is the vector below, and the worker promises valid bytes.
+        unsafe { (*context.cast::<Vec<u8>>()).extend_from_slice(self::bytes(bytes, len)) };
+    }
+    let Some(host) = host() else {
+        return Err("outside of a notebook there is no renderer".to_owned());
+    };
+    let mut taken: Vec<u8> = Vec::new();
+    let context = (&raw mut taken).cast();
+    // SAFETY: the text and the vector are valid for the whole call, in which alone `take` is called.
+    match unsafe { (host.render_png)(svg.as_ptr(), svg.len(), scale, take, context) } {
+        1 => Ok(taken),
+        _ => Err(String::from_utf8_lossy(&taken).into_owned()),
+    }
 }
 
 /// Writes out what std still holds of a line without its newline, so that frames come after it.

@@ -9,6 +9,7 @@
 //! * `sentinels`  evcxr's own words in the standard output
 //! * `prelude`    the prelude's library and its C interface
 //! * `backtrace`  the cells' part of a stack
+//! * `png`        pictures out of SVG images
 //! * `crash`      what a fatal signal leaves behind
 //! * `blocked`    what becomes of a cell that waits for ever
 //!
@@ -21,6 +22,7 @@ mod channel;
 mod crash;
 pub mod frames;
 mod interpose;
+mod png;
 mod prelude;
 mod sentinels;
 

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Version of the C interface.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What the worker offers to the prelude.
 #[repr(C)]
@@ -29,6 +29,13 @@ struct Host {
     on_cell_thread: unsafe extern "C" fn() -> u32,
     mark_pool_thread: unsafe extern "C" fn(),
     take_interrupt: unsafe extern "C" fn() -> u32,
+    render_png: unsafe extern "C" fn(
+        svg: *const u8,
+        length: usize,
+        scale: f64,
+        take: unsafe extern "C" fn(*mut c_void, *const u8, usize),
+        context: *mut c_void,
+    ) -> u32,
 }
 
 static HOST: Host = Host {
@@ -38,6 +45,7 @@ static HOST: Host = Host {
     on_cell_thread,
     mark_pool_thread,
     take_interrupt,
+    render_png,
 };
 
 /// What the prelude offers to the worker.
@@ -237,6 +245,30 @@ unsafe extern "C" fn input(
         Err(channel::NoInput::NotAllowed) => -1,
         Err(channel::NoInput::Interrupted) => -2,
     }
+}
+
+/// # Safety
+/// `svg` must be readable for `length` bytes; `take` may be called with `context` and bytes.
+unsafe extern "C" fn render_png(
+    svg: *const u8,
+    length: usize,
+    scale: f64,
+    take: unsafe extern "C" fn(*mut c_void, *const u8, usize),
+    context: *mut c_void,
+) -> u32 {
+    // SAFETY: promised by the caller.
+    let svg = unsafe { std::slice::from_raw_parts(svg, length) };
+    let svg = String::from_utf8_lossy(svg);
+    // A panic of the renderer must not reach the caller, whose standard library is another one.
+    let rendered = std::panic::catch_unwind(|| super::png::render(&svg, scale as f32));
+    let rendered = rendered.unwrap_or_else(|_| Err("the renderer failed on this picture".to_owned()));
+    let (is_picture, bytes) = match rendered {
+        Ok(picture) => (1, picture),
+        Err(why) => (0, why.into_bytes()),
+    };
+    // SAFETY: promised by the caller; the bytes live during the call.
+    unsafe { take(context, bytes.as_ptr(), bytes.len()) };
+    is_picture
 }
 
 extern "C" fn on_cell_thread() -> u32 {

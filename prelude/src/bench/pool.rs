@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::error::BenchError;
+use crate::rt;
 
 /// Runs `work` in a rayon pool of exactly `workers` threads and returns its result.
 ///
@@ -48,6 +49,8 @@ fn pool(workers: usize) -> Result<&'static ThreadPool, BenchError> {
     let pool = ThreadPoolBuilder::new()
         .num_threads(workers)
         .thread_name(move |index| format!("pool-{workers}-{index}"))
+        // What such a thread prints, and an interrupt, belong to the cell that runs then.
+        .start_handler(|_| rt::mark_pool_thread())
         .build()
         .map_err(|source| BenchError::PoolNotMade { workers, source })?;
     // Kept for ever: ending and starting threads is what measurements should not see.
