@@ -1,6 +1,7 @@
 //! evcxr made into an engine: the only room that calls it.
 //!
 //! * `cell`         a cell's text before it is compiled
+//! * `blocks`       labelled blocks in a cell
 //! * `driver`       the fast way to a compiled cell
 //! * `template`     the workspace with the prelude built in
 //! * `thread_local` thread-local data that all cells share
@@ -12,6 +13,7 @@
 //! The engine runs on a thread of its own. What a cell prints and shows does not pass here, it goes
 //! from the worker to `session` directly; the engine says how the evaluation ended.
 
+mod blocks;
 mod cell;
 mod diagnostics;
 mod driver;
@@ -23,6 +25,7 @@ mod symbols;
 pub mod template;
 mod thread_local;
 
+pub use blocks::{LabelledBlock, labelled_blocks};
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
 pub use driver::stand_in::{path_without_links, run_if_named as run_if_stand_in};
@@ -314,6 +317,13 @@ impl Engine {
     /// Changes how cells are compiled from now on.
     pub fn set_compiler_settings(&mut self, settings: CompilerSettings) {
         self.driver.set(|current| *current = settings);
+    }
+
+    /// How the cell in progress is compiled.
+    pub fn cell_settings(&self) -> CompilerSettings {
+        self.cell_settings
+            .clone()
+            .unwrap_or_else(|| self.driver.settings())
     }
 
     /// Changes how the cell in progress is compiled; none ends that.

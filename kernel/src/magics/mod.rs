@@ -14,6 +14,7 @@ mod parse;
 mod shell;
 mod show;
 mod time;
+mod timeit;
 mod who;
 mod writefile;
 
@@ -70,6 +71,8 @@ pub static ALL: &[&Magic] = &[
     &who::WHO,
     &who::WHOS,
     &time::TIME,
+    &timeit::TIMEIT,
+    &timeit::BENCH,
     &compiler::OPT,
     &compiler::CHECKS,
     &compiler::CACHE,

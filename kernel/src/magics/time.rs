@@ -10,7 +10,8 @@ pub static TIME: Magic = Magic {
     usage: "%time code, or %%time above code",
     summary: "wall and processor time of one run, without its compile",
     details: "Wall time is measured in the worker around the code alone. User and system time are \
-              those of all its threads; more than the wall time means that threads ran in parallel.",
+              those of all its threads; more than the wall time means that threads ran in parallel. Peak \
+              memory is that of the worker during the run.",
     run,
 };
 
@@ -29,14 +30,16 @@ fn run(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellError> 
             sum(|run| run.system),
         );
         let peak = runs.iter().map(|run| run.peak_kib).max().unwrap_or(0);
+        let before = runs.iter().map(|run| run.before_kib).min().unwrap_or(0);
         let text = format!(
-            "CPU times: user {}, sys {}, total {}\nWall time: {}\nPeak memory of the worker: {} MiB; \
-             compile {}, not counted\n",
+            "CPU times: user {}, sys {}, total {}\nWall time: {}\nPeak memory: {} MiB, {} MiB more than \
+             before\nCompile: {}, not counted\n",
             readable(user),
             readable(system),
             readable(user + system),
             readable(wall),
             peak / 1024,
+            peak.saturating_sub(before) / 1024,
             readable(compile),
         );
         context.print("stdout", &text);

@@ -136,8 +136,10 @@ pub struct RunTimes {
     pub wall: Duration,
     pub user: Duration,
     pub system: Duration,
-    /// Peak memory of the worker so far, in KiB.
+    /// Peak memory of the worker during the run, in KiB.
     pub peak_kib: u64,
+    /// Memory of the worker before it, in KiB.
+    pub before_kib: u64,
 }
 
 /// How a request's output is to be treated.
@@ -402,6 +404,7 @@ impl RunTimes {
             user: nanoseconds("user"),
             system: nanoseconds("system"),
             peak_kib: value["peak_kib"].as_u64().unwrap_or_default(),
+            before_kib: value["before_kib"].as_u64().unwrap_or_default(),
         }
     }
 }

@@ -148,16 +148,16 @@ fn carry_out(line: &str) -> Result<(), String> {
         std::process::exit(CANNOT_LOAD);
     }
     let run = channel::begin_run(path);
-    *lock(&BEFORE) = Some(Usage::now());
     let function = load(path, function)?;
     prelude::cell_begin();
-    *lock(&BEFORE) = Some(Usage::now());
+    *lock(&BEFORE) = Some(Usage::begin());
     // SAFETY: evcxr generated the function for this store, which it created itself in an earlier call
     // (null in the first). Panics do not cross: evcxr catches them inside. One thread at a time is here:
     // another one comes only after this one has been stopped for ever.
     let store = unsafe { function(STORE.load(Ordering::Relaxed)) };
     STORE.store(store, Ordering::Relaxed);
     let report = report(channel::has_yielded(run));
+    *lock(&BEFORE) = None;
     prelude::cell_end();
     channel::end_run(run, &report);
     Ok(())
@@ -224,40 +224,47 @@ fn dl_error() -> String {
     }
 }
 
-/// Time and memory at one moment, to be compared with a later one.
+/// Time and memory at the beginning of a run, to be compared with its end.
 struct Usage {
     wall: Instant,
     user: Duration,
     system: Duration,
+    memory_kib: u64,
 }
 
 impl Usage {
-    fn now() -> Usage {
-        let (user, system, _) = resource_usage();
+    /// The present state; the peak of memory is counted anew from here on.
+    fn begin() -> Usage {
+        // A system that cannot do it has the peak of the whole life (proc(5): clear_refs).
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let memory_kib = memory("VmRSS:");
+        let (user, system) = processor_times();
         Usage {
             wall: Instant::now(),
             user,
             system,
+            memory_kib,
         }
     }
 
-    /// JSON of what has been used since: nanoseconds, and the peak memory of the process in KiB; and
-    /// whether the run yielded to an interrupt.
+    /// JSON of what has been used since: nanoseconds, and memory in KiB; and whether the run yielded to an
+    /// interrupt.
     fn report(&self, interrupted: bool) -> String {
         let wall = self.wall.elapsed();
-        let (user, system, peak_kib) = resource_usage();
+        let (user, system) = processor_times();
         format!(
-            r#"{{"wall":{},"user":{},"system":{},"peak_kib":{peak_kib},"interrupted":{interrupted}}}"#,
+            r#"{{"wall":{},"user":{},"system":{},"peak_kib":{},"before_kib":{},"interrupted":{interrupted}}}"#,
             wall.as_nanos(),
             (user - self.user).as_nanos(),
             (system - self.system).as_nanos(),
+            memory("VmHWM:"),
+            self.memory_kib,
         )
     }
 }
 
-/// Processor time so far, and the peak of resident memory in KiB. The peak is not taken from
-/// getrusage, where it begins with that of the kernel, from which this process was forked.
-fn resource_usage() -> (Duration, Duration, u64) {
+/// Processor time of this process so far, in user code and in the system.
+fn processor_times() -> (Duration, Duration) {
     // SAFETY: an all-zero rusage is valid, and getrusage only writes into it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -267,15 +274,17 @@ fn resource_usage() -> (Duration, Duration, u64) {
     let duration = |time: libc::timeval| {
         Duration::new(time.tv_sec as u64, 0) + Duration::from_micros(time.tv_usec as u64)
     };
+    (duration(usage.ru_utime), duration(usage.ru_stime))
+}
+
+/// A line of the process's status, in KiB. (The peak that getrusage tells begins with that of the kernel, from
+/// which this process was forked.)
+fn memory(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status
+    status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .find_map(|found| found.strip_prefix(line))
         .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|number| number.parse().ok());
-    (
-        duration(usage.ru_utime),
-        duration(usage.ru_stime),
-        peak.unwrap_or(0),
-    )
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
