@@ -68,7 +68,7 @@ pub mod prelude {
         display, display_as, display_handle,
     };
     pub use crate::input::{input, password};
-    pub use crate::plot::{self, Figure};
+    pub use crate::plot::{self, Axis, Figure};
     pub use crate::progress::{self, Progress, par_progress, progress};
     /// Both the module and the macro.
     pub use crate::table;

@@ -195,6 +195,13 @@ fn last_expression(list: &SyntaxNode) -> Option<Last> {
 }
 
 fn is_braced_macro(node: &SyntaxNode) -> bool {
+    let name = node.text().to_string();
+    let name = name.split('!').next().unwrap_or_default();
+    let name = name.rsplit("::").next().unwrap_or_default();
+    // The prelude's macro for a value that is written as rows and columns.
+    if name.trim() == "table" {
+        return false;
+    }
     node.descendants()
         .find_map(ast::TokenTree::cast)
         .is_some_and(|tree| tree.l_curly_token().is_some())
@@ -398,6 +405,10 @@ mod tests {
         for cell in ["let x = 5;", "x;", "fn f() {}", "x +", ":vars", ""] {
             assert_eq!(shown(cell), cell);
         }
+        assert_eq!(
+            shown("table! { \"a\" => [1] }"),
+            "forkline::__result!(table! { \"a\" => [1] });"
+        );
         for cell in ["for i in 0..3 { g(i) }", "items! { static A: i32 = 1 }"] {
             assert_eq!(shown(cell), format!("{cell};"));
             assert_eq!(prepare(cell, false).text, cell);

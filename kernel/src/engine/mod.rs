@@ -25,7 +25,7 @@ mod symbols;
 pub mod template;
 mod thread_local;
 
-pub use blocks::{LabelledBlock, labelled_blocks};
+pub use blocks::labelled_blocks;
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
 pub use driver::stand_in::{path_without_links, run_if_named as run_if_stand_in};

@@ -173,5 +173,8 @@ fn cells_begin_and_end() {
 fn a_picture_comes_back_or_the_reason_why_there_is_none() {
     let _turn = turn();
     assert_eq!(rt::render_png("<ok/>", 2.0).as_deref(), Ok(&b"<ok/>"[..]));
-    assert_eq!(rt::render_png("<no/>", 2.0).as_deref(), Err(&"<no/>".to_owned()));
+    assert_eq!(
+        rt::render_png("<no/>", 2.0).as_deref(),
+        Err(&"<no/>".to_owned())
+    );
 }

@@ -284,7 +284,10 @@ impl State {
         let library = library_of(&call)?;
         let mut arguments = self.arguments(&call, &settings);
         if request.is_check() {
-            for argument in arguments.iter_mut().filter(|text| text.starts_with("--emit=")) {
+            for argument in arguments
+                .iter_mut()
+                .filter(|text| text.starts_with("--emit="))
+            {
                 "--emit=metadata".clone_into(argument);
             }
             let output = self.rustc(&call, &arguments, request)?;
@@ -390,7 +393,10 @@ impl State {
     ) -> anyhow::Result<Outcome> {
         // The call of a check makes no library: it is put where nobody looks for one.
         let extension = if request.is_check() { "check" } else { "json" };
-        let record = self.session.join("calls").join(format!("{key}.{extension}"));
+        let record = self
+            .session
+            .join("calls")
+            .join(format!("{key}.{extension}"));
         fs::create_dir_all(self.session.join("calls"))?;
         let _ = fs::remove_file(&record);
         let links = home::links_dir();

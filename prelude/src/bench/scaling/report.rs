@@ -7,10 +7,13 @@ use crate::bench::resample::Interval;
 use crate::bench::table::Table;
 use crate::bench::units::{counted, seconds, significant, time_unit};
 use crate::display::{Bundle, Show, escape};
-use crate::plot::{self, Figure, Lines, Panels};
+use crate::plot::{self, Lines, Panels};
 
 /// A fitted law is drawn through so many points at most; more would only make the image bigger.
 const N_CURVE: usize = 100;
+/// The size of one plot; three stand side by side.
+const WIDTH: u32 = 310;
+const HEIGHT: u32 = 270;
 
 impl Scaling {
     /// Three plots over the number of workers: the median time with its quartiles, the speedup with the ideal
@@ -19,9 +22,9 @@ impl Scaling {
         plot::panels(
             3,
             vec![
-                Box::new(self.time_plot()),
-                Box::new(self.speedup_plot()),
-                Box::new(self.efficiency_plot()),
+                Box::new(self.time_plot().size(WIDTH, HEIGHT)),
+                Box::new(self.speedup_plot().size(WIDTH, HEIGHT)),
+                Box::new(self.efficiency_plot().size(WIDTH, HEIGHT)),
             ],
         )
     }
@@ -37,16 +40,18 @@ impl Scaling {
         });
         let lines = plot::line("Time", ("workers", ""), ("time", unit))
             .with_errors("median, quartiles", measured);
-        match (self.kind, self.amdahl) {
-            (ScalingKind::Weak, _) => {
-                let time = self.rows[0].timing.median() * per_second;
-                lines.dashed("ideal", self.curve(&|_| time))
-            }
-            (_, Some(fit)) => lines.dashed(
+        let (time, baseline) = (self.rows[0].timing.median() * per_second, self.baseline());
+        let ideal = |n: usize| match self.kind {
+            ScalingKind::Weak => time,
+            ScalingKind::Strong => time * baseline as f64 / n as f64,
+        };
+        let lines = lines.dashed("ideal", self.curve(&ideal));
+        match self.amdahl {
+            Some(fit) => lines.dashed(
                 "Amdahl, fitted",
                 self.curve(&|n| fit.seconds(n) * per_second),
             ),
-            (_, None) => lines,
+            None => lines,
         }
     }
 
@@ -197,11 +202,14 @@ impl fmt::Display for Scaling {
 }
 
 impl Show for Scaling {
-    /// One piece of HTML, since a front end shows either HTML or an image of a bundle. A table without its
-    /// figure is better than none, so a figure that cannot be drawn is a line of text.
+    /// One piece of HTML, since a front end shows either HTML or an image of a bundle. The figure is in the form
+    /// that follows the theme; one that cannot be drawn is the text of its error.
     fn show(&self) -> Bundle {
-        let figure = self.figure().to_svg().map_err(|error| format!("{error:?}"));
-        let figure = figure.unwrap_or_else(|error| format!("no figure: {}", escape(&error)));
+        let figure = self.figure().show();
+        let figure = match figure.get("text/html") {
+            Some(html) => html.to_owned(),
+            None => format!("<pre>{}</pre>", escape(&figure.plain_text())),
+        };
         self.table().bundle(&format!("<div>{figure}</div>"))
     }
 }
@@ -261,13 +269,11 @@ mod tests {
     fn the_html_has_table_and_figure() {
         let found = synthetic(ScalingKind::Strong, &[1, 2], 6, 8, |n| 1.0 / n);
         let bundle = found.show();
-        let svg = found
-            .figure()
-            .to_svg()
-            .map_err(|error| format!("{error:?}"))
-            .unwrap();
         let html = bundle.get("text/html").unwrap();
-        assert!(html.starts_with("<table>") && html.ends_with(&format!("<div>{svg}</div>")));
+        assert!(html.starts_with("<table>") && html.ends_with("</div>"));
+        assert!(html.contains("<svg"));
+        // The form that follows the theme has no style of its own.
+        assert!(html.contains("--jp-content-font-color1") && !html.contains("<style"));
         assert_eq!(bundle.plain_text(), found.to_string());
     }
 
