@@ -175,6 +175,6 @@ fn a_picture_comes_back_or_the_reason_why_there_is_none() {
     assert_eq!(rt::render_png("<ok/>", 2.0).as_deref(), Ok(&b"<ok/>"[..]));
     assert_eq!(
         rt::render_png("<no/>", 2.0).as_deref(),
-        Err(&"<no/>".to_owned())
+        Err(&"a test draws nothing".to_owned())
     );
 }
