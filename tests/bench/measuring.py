@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""What measuring itself costs: spans of a trace, bars, and the check for an interrupt, for each item.
+
+    python tests/bench/measuring.py [--rounds 7]
+
+All cases run in one worker, in turns, round by round: first the empty loop and a look at the clock, the
+yardsticks; then what the prelude adds to each pass of a loop. Times are those that the cell itself takes
+with `Instant` around a loop of many passes. Needed are jupyter_client and pyzmq.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+
+from front_end import Kernel, machine
+
+PASSES = 200_000
+SETUP = f"""
+const PASSES: u64 = {PASSES};
+fn nanoseconds(pass: impl FnOnce()) -> f64 {{
+    let begun = Instant::now();
+    pass();
+    begun.elapsed().as_nanos() as f64 / PASSES as f64
+}}
+"""
+# One line each: what is timed is a whole loop of PASSES passes.
+CASES = {
+    "empty loop": "nanoseconds(|| for i in 0..PASSES { std::hint::black_box(i); })",
+    "a look at the clock": "nanoseconds(|| for _ in 0..PASSES { std::hint::black_box(Instant::now()); })",
+    "span, nobody records": 'nanoseconds(|| for _ in 0..PASSES { drop(std::hint::black_box(trace::span("x"))); })',
+    "span, recorded": '{ trace::start(); let time = nanoseconds(|| for _ in 0..PASSES { drop(std::hint::black_box(trace::span("x"))); }); trace::stop(); time }',
+    "loop with a bar": "nanoseconds(|| for i in progress(0..PASSES) { std::hint::black_box(i); })",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What measuring itself costs.")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--kernel", default="forkline")
+    options = parser.parse_args()
+    print(f"{machine()}\n{options.rounds} rounds of {PASSES:,} passes each, in turns in one worker\n")
+    samples: dict[str, list[float]] = {name: [] for name in CASES}
+    cell = "".join(f'println!("{{}} {{}}", {json.dumps(name)}, {code});\n' for name, code in CASES.items())
+    with Kernel(options.kernel) as kernel:
+        kernel.execute(SETUP)
+        for _ in range(options.rounds):
+            for line in printed(kernel, cell).splitlines():
+                name, _, number = line.rpartition(" ")
+                samples[name].append(float(number))
+    print("| for each pass (ns) | median | min | max | above the empty loop |\n|---|---|---|---|---|")
+    floor = statistics.median(samples["empty loop"])
+    for name, found in samples.items():
+        median = statistics.median(found)
+        print(f"| {name} | {median:.1f} | {min(found):.1f} | {max(found):.1f} | {median - floor:.1f} |")
+    span = statistics.median(samples["span, recorded"]) - floor
+    print(f"\nA recorded span: {span:.0f} ns, target under 100: {'met' if span < 100 else 'not met'}.")
+
+
+def printed(kernel: Kernel, code: str) -> str:
+    """What a cell printed."""
+    request = kernel.start_cell(code)
+    text, idle, replied = "", False, False
+    for channel, message, _ in kernel.messages(180):
+        if message["parent_header"].get("msg_id") != request:
+            continue
+        content = message["content"]
+        if channel == "iopub" and message["header"]["msg_type"] == "stream":
+            text += content["text"]
+        idle |= channel == "iopub" and content.get("execution_state") == "idle"
+        replied |= channel == "shell"
+        if channel == "shell" and content["status"] != "ok":
+            raise RuntimeError(json.dumps(content, indent=1))
+        if idle and replied:
+            return text
+    raise RuntimeError("the cell did not end")
+
+
+if __name__ == "__main__":
+    main()
