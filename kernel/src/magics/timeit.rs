@@ -127,12 +127,15 @@ fn show_settings_after(context: &mut CellContext<'_>, text: &str) -> Result<(), 
     Ok(())
 }
 
+/// Options and their numbers.
+type Numbers<'a> = Vec<(&'a str, u64)>;
+
 /// Options with numbers at the beginning of the arguments, and the rest.
 fn options<'a>(
     arguments: &'a str,
     magic: &str,
     known: &[&'a str],
-) -> Result<(Vec<(&'a str, u64)>, &'a str), CellError> {
+) -> Result<(Numbers<'a>, &'a str), CellError> {
     let mut found = Vec::new();
     let mut rest = arguments.trim_start();
     while let Some(option) = known.iter().find(|option| {

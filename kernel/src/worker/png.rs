@@ -28,7 +28,8 @@ pub fn render(svg: &str, scale: f32) -> Result<Vec<u8>, String> {
     fonts.set_monospace_family(FONT_FAMILY);
     let tree = usvg::Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
     let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
-    if !(width.max(height) <= MAX_SIDE) || !(width.min(height) >= 1.0) {
+    let is_possible = |side: f32| (1.0..=MAX_SIDE).contains(&side);
+    if !is_possible(width) || !is_possible(height) {
         return Err(format!(
             "a picture of {width:.0} x {height:.0} pixels; each side may have 1 to {MAX_SIDE}"
         ));
