@@ -209,6 +209,13 @@ def test_panic_in_an_earlier_cells_function_names_that_cell(kernel: Client) -> N
     result.matches(rf"\[{defined.count}\]", result.traceback, "the earlier cell's number")
 
 
+def test_panic_in_a_loop_of_a_function_names_the_function(kernel: Client) -> None:
+    result = kernel.execute(
+        'fn looping(n: u64) -> u64 {\n    let mut i = 0;\n    while i < n {\n        i += 1;\n        if i == 7 { panic!("seven"); }\n    }\n    i\n}\nlooping(10)'
+    ).expect_error("Panic")
+    result.matches(r"looping +cell \[\d+\], line 5", result.traceback, "the backtrace")
+
+
 def test_panic_below_other_lines_has_its_own_line(kernel: Client) -> None:
     result = kernel.execute("let a = 1;\n\n// here\nlet b: Option<i32> = None;\nb.unwrap();\nlet c = 2;").expect_error("Panic")
     result.has("b.unwrap();", result.traceback, "traceback")

@@ -5,6 +5,7 @@
 //! cells, one finds them there again by their text.
 
 use super::cell::Statement;
+use super::driver::CHECK;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ impl SourceMap {
 
     /// A library is about to run that was compiled from this source.
     pub fn loaded(&mut self, library: &str, source: String) {
+        // Loops were given a check on their first line, which is not the user's text.
+        let source = source.replace(CHECK, "");
         self.loaded.retain(|(known, _)| known != library);
         self.loaded.push_back((
             library.to_owned(),
@@ -197,6 +200,22 @@ mod tests {
             })
         );
         assert_eq!(place(99), None);
+    }
+
+    #[test]
+    fn a_function_is_found_although_its_loop_was_given_a_check() {
+        let mut map = SourceMap::default();
+        let function = "fn f() {\n    while g() {\n        h();\n    }\n}";
+        map.begin(1, &prepare(function, true).statements);
+        map.loaded("a", function.replace("g() {", &format!("g() {{{CHECK}")));
+        assert_eq!(
+            map.place(None, 3),
+            Some(Place {
+                cell: 1,
+                line: 3,
+                in_item: true
+            })
+        );
     }
 
     #[test]

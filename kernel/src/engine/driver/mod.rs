@@ -30,6 +30,7 @@ mod statics;
 pub use cache::Summary as CacheSummary;
 pub use command::Settings;
 pub use edits::{Columns, Edits};
+pub use rewrite::CHECK;
 
 use super::lock;
 use crate::home;

@@ -28,7 +28,8 @@ use std::collections::HashSet;
 const EVCXR_STORE_SHA256: &str = "6aec0f4358cddd3961f5bd78c9f4f5fbd93761cd0efd856fd903ca5f896d7d64";
 const STORE_BEGIN: &str = "mod evcxr_internal_runtime {\n";
 const STORE_END: &str = "\n}\n#[unsafe(no_mangle)]\n";
-const CHECK: &str = "::forkline::__check();";
+/// What lets an interrupt through.
+pub const CHECK: &str = "::forkline::__check();";
 /// What stands in place of a line for a variable that the cell does not name.
 pub const UNNAMED: &str = "// not named in this cell";
 
