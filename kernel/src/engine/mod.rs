@@ -110,8 +110,64 @@ impl Locator {
             .collect()
     }
 
+    /// For many addresses at once.
+    pub fn resolver(self) -> Resolver {
+        Resolver {
+            locator: self,
+            libraries: HashMap::new(),
+            places: HashMap::new(),
+        }
+    }
+
     fn begin(&self, number: usize, prepared: &Prepared) {
         lock(&self.map).begin(number, &prepared.statements);
+    }
+}
+
+/// Names the functions at many addresses. The libraries that it has read stay open.
+pub struct Resolver {
+    locator: Locator,
+    libraries: HashMap<String, Option<symbols::Library>>,
+    places: HashMap<(String, usize), Option<Place>>,
+}
+
+/// A function of a program, and the cell place in it if the user wrote it.
+pub struct Function {
+    pub name: String,
+    pub place: Option<Place>,
+}
+
+impl Resolver {
+    /// The functions at an address of a library, innermost first; several where calls were inlined, none
+    /// if nothing is known. Inlined functions and places are known of cells only.
+    pub fn functions(&mut self, library: &str, address: u64) -> Vec<Function> {
+        let opened = self
+            .libraries
+            .entry(library.to_owned())
+            .or_insert_with(|| symbols::Library::open(library));
+        let Some(opened) = opened else {
+            return Vec::new();
+        };
+        if !library.contains(worker::CELL_LIBRARY) {
+            let name = opened.symbol(address);
+            let function = name.map(|name| Function { name, place: None });
+            return function.into_iter().collect();
+        }
+        opened
+            .resolve(address)
+            .into_iter()
+            .map(|symbol| {
+                // The text of the whole source is searched for a line, which most addresses share.
+                let key = (format!("{library}\n{}", symbol.file), symbol.line);
+                let place = *self.places.entry(key).or_insert_with(|| {
+                    self.locator.place(Some(library), &symbol.file, symbol.line)
+                });
+                Function {
+                    name: symbol.function,
+                    place,
+                }
+            })
+            .collect()
     }
 }
 

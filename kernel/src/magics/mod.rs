@@ -11,6 +11,7 @@ mod compiler;
 mod env;
 mod help;
 mod parse;
+mod profile;
 mod shell;
 mod show;
 mod time;
@@ -21,6 +22,7 @@ mod writefile;
 use crate::session::{CellContext, CellError};
 use parse::{Cell, Part};
 pub use parse::{is_magic_cell, is_question, without_magics};
+pub use time::readable;
 
 /// Where a magic may stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,7 @@ pub static ALL: &[&Magic] = &[
     &time::TIME,
     &timeit::TIMEIT,
     &timeit::BENCH,
+    &profile::PROFILE,
     &compiler::OPT,
     &compiler::CHECKS,
     &compiler::CACHE,

@@ -48,7 +48,7 @@ fn run(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellError> 
 }
 
 /// Three digits and a unit.
-fn readable(time: Duration) -> String {
+pub fn readable(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let (value, unit) = if seconds >= 1.0 {
         (seconds, "s")

@@ -6,6 +6,7 @@ use super::bundle;
 use super::cells::Runner;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
+use super::profile;
 use crate::engine::{Content, Engine, Failure, path_without_links};
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -26,6 +27,8 @@ pub struct CellContext<'a> {
     /// Time and memory of what [`CellContext::run_code`] has run so far.
     pub spent: Spent,
     reports: std::collections::HashMap<String, Value>,
+    /// What the worker's profiler has said of each run since the cell began.
+    profiles: Vec<Value>,
 }
 
 /// What the code of a cell has cost.
@@ -47,6 +50,7 @@ impl<'a> CellContext<'a> {
             wants_end: false,
             spent: Spent::default(),
             reports: std::collections::HashMap::new(),
+            profiles: Vec::new(),
         }
     }
 
@@ -113,6 +117,7 @@ impl<'a> CellContext<'a> {
         self.spent.compile += started.elapsed().saturating_sub(ran);
         self.spent.runs.append(&mut facts.runs);
         self.reports.extend(std::mem::take(&mut facts.reports));
+        self.profiles.append(&mut facts.profiles);
         let result = result.map(|content| self.show_content(content, facts.result.is_some()));
         (result, facts)
     }
@@ -229,6 +234,33 @@ impl<'a> CellContext<'a> {
     /// What code has reported under a name since the cell began.
     pub fn take_report(&mut self, name: &str) -> Option<Value> {
         self.reports.remove(name)
+    }
+
+    /// Whether the code that this cell goes on to run is profiled.
+    pub fn set_profiling(&self, on: bool) {
+        self.runner.shared.outputs.profile(on);
+    }
+
+    /// Shows where the time went of all that was profiled since the cell began, with this many lines in the
+    /// table. Nothing, if nothing was run.
+    ///
+    /// # Errors
+    /// The engine could not be started.
+    pub fn show_profile(&mut self, top: usize) -> Result<(), CellError> {
+        let reports = std::mem::take(&mut self.profiles);
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let mut resolver = self.engine()?.locator().resolver();
+        let profile = profile::read(&reports, &mut |library, address| {
+            resolver.functions(library, address)
+        });
+        let outputs = &self.runner.shared.outputs;
+        match profile::show(&profile, &self.runner.cells, top) {
+            Ok(data) => outputs.display(data),
+            Err(why) => outputs.text("stdout", &why),
+        }
+        Ok(())
     }
 
     /// The environment as cells see it.

@@ -6,6 +6,7 @@
 //! * `cells`, `context`           the engine's thread: one cell after the other
 //! * `side_channel`, `outputs`    from the worker's frames to the front end's messages
 //! * `failure`, `panics`          how a failed cell is told
+//! * `profile`                    where a cell's time went, as a picture and a table
 //!
 //! What always holds: control requests are answered whatever a cell does; only the engine's thread
 //! runs cells; every request is framed by busy and idle under its own parent.
@@ -20,6 +21,7 @@ mod info;
 mod interrupt;
 mod outputs;
 mod panics;
+mod profile;
 mod queue;
 mod requests;
 mod side_channel;

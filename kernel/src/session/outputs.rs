@@ -60,6 +60,8 @@ struct State {
     synced: u64,
     sync_token: u64,
     environment: Map<String, Value>,
+    /// Whether the runs of the current request are profiled, also by a worker that is new.
+    profiling: bool,
 }
 
 struct Worker {
@@ -118,6 +120,8 @@ pub struct Facts {
     pub interrupted: bool,
     pub runs: Vec<RunTimes>,
     pub reports: HashMap<String, Value>,
+    /// What the profiler of the worker says of each run.
+    pub profiles: Vec<Value>,
     /// Text form of the result, for the history.
     pub result: Option<String>,
 }
@@ -172,6 +176,7 @@ impl Outputs {
                 synced: 0,
                 sync_token: 0,
                 environment: Map::new(),
+                profiling: false,
             }),
             changed: Condvar::new(),
             limit: limit << 20,
@@ -252,13 +257,7 @@ impl Outputs {
             });
             state.worker_lost = false;
         } else {
-            state.sync_token += 1;
-            let token = state.sync_token;
-            if state.tell(Kind::Sync, &token.to_le_bytes()) {
-                state = self.wait_while(state, Duration::from_secs(10), |state| {
-                    state.synced < token && state.worker.is_some()
-                });
-            }
+            state = self.sync(state);
         }
         self.flush_all(&mut state);
         let State {
@@ -270,6 +269,27 @@ impl Outputs {
         current.running = None;
         current.ran_in = worker.as_ref().map(|worker| worker.pid);
         std::mem::take(&mut current.facts)
+    }
+
+    /// Waits until the worker has taken all that it was told so far, and all that it has sent is taken.
+    fn sync<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.sync_token += 1;
+        let token = state.sync_token;
+        if !state.tell(Kind::Sync, &token.to_le_bytes()) {
+            return state;
+        }
+        self.wait_while(state, Duration::from_secs(10), |state| {
+            state.synced < token && state.worker.is_some()
+        })
+    }
+
+    /// Whether the runs to come are to be profiled. The worker knows when this returns, so an order that
+    /// evcxr sends afterwards comes later.
+    pub fn profile(&self, on: bool) {
+        let mut state = self.lock();
+        state.profiling = on;
+        state.tell(Kind::Profile, if on { b"1" } else { b"0" });
+        drop(self.sync(state));
     }
 
     /// The request is over.

@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 
 /// How evcxr names the libraries of cells.
-const CELL_LIBRARY: &str = "libcode_";
+pub const CELL_LIBRARY: &str = "libcode_";
 
 /// Frames are looked at up to this depth, so that a panic at the end of a deep recursion is quick.
 const DEPTH: usize = 256;

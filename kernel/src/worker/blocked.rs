@@ -57,6 +57,12 @@ pub fn this_is_the_cell_thread() {
     }
 }
 
+/// The system's number of the thread that runs cells; 0 before the first. For the profiler.
+#[cfg(target_arch = "x86_64")]
+pub fn cell_thread() -> i32 {
+    CELL_THREAD.load(Ordering::SeqCst)
+}
+
 /// The user has interrupted a run, perhaps not for the first time: watches it until it ends, and calls
 /// `go_on` in a new thread if it has to be left behind.
 pub fn watch(run: u64, go_on: fn(u64)) {

@@ -14,7 +14,7 @@
 use super::frames::{self, Decoder, Frame, Kind};
 use super::interpose::system_write;
 use super::sentinels::{self, Piece, Scanner};
-use super::{backtrace, blocked, crash, prelude};
+use super::{backtrace, blocked, crash, prelude, profile};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
@@ -582,6 +582,7 @@ fn answer(frame: &Frame) {
         Kind::Chdir => {
             let _ = std::env::set_current_dir(&*text());
         }
+        Kind::Profile => profile::want(frame.payload == b"1"),
         Kind::InputReply => {
             let reply: serde_json::Value =
                 serde_json::from_slice(&frame.payload).unwrap_or_default();

@@ -86,6 +86,8 @@ kinds! {
     InputReply = 67,
     /// The number of a run (u64, little endian) that is to end, keeping what it can.
     Interrupt = 68,
+    /// `0` or `1`: whether the runs to come are to be profiled.
+    Profile = 69,
 }
 
 /// One frame, read whole.

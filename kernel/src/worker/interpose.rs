@@ -10,7 +10,7 @@
 //!
 //! `build.rs` asks the linker to export the names.
 
-use super::channel;
+use super::{channel, profile};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
@@ -95,6 +95,8 @@ struct NewThread {
     start: StartRoutine,
     argument: *mut c_void,
     run: u64,
+    /// The size of its stack.
+    stack: usize,
 }
 
 /// # Safety
@@ -116,10 +118,18 @@ pub unsafe extern "C" fn pthread_create(
             std::mem::transmute::<*mut c_void, PthreadCreate>(address)
         }
     });
+    let mut stack = 0;
+    // SAFETY: the caller promises null or attributes; the size is only written.
+    let known = !attributes.is_null()
+        && unsafe { libc::pthread_attr_getstacksize(attributes, &raw mut stack) } == 0;
+    if !known {
+        stack = profile::default_stack();
+    }
     let new = Box::into_raw(Box::new(NewThread {
         start,
         argument,
         run: channel::run_to_inherit(),
+        stack,
     }));
     // SAFETY: the caller's promises are passed on; `begin` takes `new` back.
     let result = unsafe { next(thread, attributes, begin, new.cast()) };
@@ -138,9 +148,14 @@ extern "C" fn begin(argument: *mut c_void) -> *mut c_void {
         start,
         argument,
         run,
+        stack,
     } = *new;
     channel::inherit_run(run);
+    let here = 0_u8;
+    profile::know_stack(&raw const here, stack);
     let _stack = super::crash::AlternateStack::install();
+    // Dropped first: no signal of it comes when the stack for handlers is gone.
+    let _timer = profile::thread_begins();
     start(argument)
 }
 

@@ -12,6 +12,7 @@
 //! * `png`        pictures out of SVG images
 //! * `crash`      what a fatal signal leaves behind
 //! * `blocked`    what becomes of a cell that waits for ever
+//! * `profile`    where a cell's threads spend their processor time
 //!
 //! What always holds: a cell's load order is answered to evcxr only after everything that the cell
 //! wrote has been sent; the process and its children end when the kernel does.
@@ -24,8 +25,11 @@ pub mod frames;
 mod interpose;
 mod png;
 mod prelude;
+#[cfg_attr(not(target_arch = "x86_64"), path = "profile/absent.rs")]
+mod profile;
 mod sentinels;
 
+pub use backtrace::CELL_LIBRARY;
 use frames::Kind;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{BufRead, BufReader};
@@ -44,11 +48,16 @@ pub const RUST_LIBS: &str = "FORKLINE_RUST_LIBS";
 /// Environment variable: the process group of the kernel, if it has one of its own.
 pub const KERNEL_GROUP: &str = "FORKLINE_KERNEL_GROUP";
 
+/// Whether cells can be profiled here.
+pub const CAN_PROFILE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+
 /// Exit status when evcxr's order could not be carried out; evcxr's own runtime uses the same.
 const CANNOT_LOAD: i32 = 99;
 
 /// Runs cells until evcxr closes the pipe or the kernel goes away.
 pub fn main() -> ! {
+    let here = 0_u8;
+    profile::know_main_stack(&raw const here);
     let commands = match start() {
         Ok(commands) => commands,
         Err(error) => {
@@ -94,12 +103,14 @@ fn next_order() -> Option<String> {
 /// Goes on, on a thread of its own, after the thread of this run has been stopped for ever.
 fn go_on(run: u64) {
     channel::belong_to_no_run();
+    profile::stop();
     if !prelude::left_behind() {
         channel::end();
         crash::end_group();
     }
     prelude::cell_end();
     let report = report(true);
+    profile::send();
     channel::tell_panicked();
     channel::become_cell_thread();
     channel::end_run(run, &report);
@@ -150,15 +161,18 @@ fn carry_out(line: &str) -> Result<(), String> {
     let run = channel::begin_run(path);
     let function = load(path, function)?;
     prelude::cell_begin();
+    profile::start();
     *lock(&BEFORE) = Some(Usage::begin());
     // SAFETY: evcxr generated the function for this store, which it created itself in an earlier call
     // (null in the first). Panics do not cross: evcxr catches them inside. One thread at a time is here:
     // another one comes only after this one has been stopped for ever.
     let store = unsafe { function(STORE.load(Ordering::Relaxed)) };
+    profile::stop();
     STORE.store(store, Ordering::Relaxed);
     let report = report(channel::has_yielded(run));
     *lock(&BEFORE) = None;
     prelude::cell_end();
+    profile::send();
     channel::end_run(run, &report);
     Ok(())
 }

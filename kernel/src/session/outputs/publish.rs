@@ -212,10 +212,12 @@ impl Outputs {
         let name = message["report"].as_str().unwrap_or_default();
         if name != "group" {
             if let Some(current) = &mut state.current {
-                current
-                    .facts
-                    .reports
-                    .insert(name.to_owned(), message["value"].clone());
+                let (facts, value) = (&mut current.facts, message["value"].clone());
+                if name == "profile" {
+                    facts.profiles.push(value);
+                } else {
+                    facts.reports.insert(name.to_owned(), value);
+                }
             }
             return;
         }

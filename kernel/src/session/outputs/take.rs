@@ -60,6 +60,10 @@ impl Outputs {
                     if let Ok(dir) = std::env::current_dir() {
                         state.tell(Kind::Chdir, dir.as_os_str().as_encoded_bytes());
                     }
+                    // Before the environment, with which the worker's waiting ends.
+                    if state.profiling {
+                        state.tell(Kind::Profile, b"1");
+                    }
                     let environment = Value::from(state.environment.clone()).to_string();
                     state.tell(Kind::SetEnv, environment.as_bytes());
                 }
@@ -173,7 +177,12 @@ impl Outputs {
                 }
             }
             // What only the kernel says.
-            Kind::Sync | Kind::SetEnv | Kind::Chdir | Kind::InputReply | Kind::Interrupt => {}
+            Kind::Sync
+            | Kind::SetEnv
+            | Kind::Chdir
+            | Kind::InputReply
+            | Kind::Interrupt
+            | Kind::Profile => {}
         }
     }
 }
