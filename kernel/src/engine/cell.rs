@@ -17,13 +17,15 @@ use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxT
 const BEFORE: &str = "forkline::__result!(";
 const AFTER: &str = ");";
 /// What evcxr puts before a cell's text to parse it as statements.
-const WRAPPER: &str = "fn f(){";
+pub(super) const WRAPPER: &str = "fn f(){";
 
 /// A cell's text as evcxr gets it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub text: String,
     columns: Columns,
+    /// From the text with types written in, if evcxr got that, to `text`.
+    types: Columns,
     pub statements: Vec<Statement>,
 }
 
@@ -38,9 +40,15 @@ pub struct Statement {
 }
 
 impl Prepared {
-    /// The column in the cell as the user wrote it, from 1.
+    /// The column in the cell as the user wrote it, from 1, of one in the text that evcxr got.
     pub fn column_in_cell(&self, line: usize, column: usize) -> usize {
-        self.columns.original(line, column)
+        self.columns
+            .original(line, self.types.original(line, column))
+    }
+
+    /// evcxr got a text with types written in.
+    pub fn with_types(&mut self, columns: Columns) {
+        self.types = columns;
     }
 }
 
@@ -69,6 +77,7 @@ pub fn prepare(cell: &str, show_result: bool) -> Prepared {
     Prepared {
         text,
         columns,
+        types: Columns::default(),
         statements,
     }
 }
@@ -114,7 +123,7 @@ fn expand_thread_locals(list: &SyntaxNode, code_start: usize, edits: &mut Edits)
 }
 
 /// Where Rust begins: evcxr takes commands from the top of a cell only.
-fn code_start(cell: &str) -> usize {
+pub(super) fn code_start(cell: &str) -> usize {
     let mut offset = 0;
     for line in cell.split_inclusive('\n') {
         let trimmed = line.trim();
@@ -137,6 +146,16 @@ fn parse(code: &str) -> (SyntaxNode, Vec<usize>) {
         .map(|error| usize::from(error.range().start()).saturating_sub(WRAPPER.len()))
         .collect();
     (parsed.syntax_node(), errors)
+}
+
+/// The statements of a text that parses, and the byte at which they begin.
+pub(super) fn statement_list(text: &str) -> Option<(SyntaxNode, usize)> {
+    let start = code_start(text);
+    let (root, errors) = parse(&text[start..]);
+    errors
+        .is_empty()
+        .then(|| body(&root))?
+        .map(|list| (list, start))
 }
 
 fn body(root: &SyntaxNode) -> Option<SyntaxNode> {

@@ -1,6 +1,9 @@
 //! evcxr made into an engine: the only room that calls it.
 //!
 //! * `cell`         a cell's text before it is compiled
+//! * `analyzer`     what a cell's text means: types, completions, documentation
+//! * `analysis`     how the engine asks it
+//! * `annotate`     types written into a cell for evcxr
 //! * `blocks`       labelled blocks in a cell
 //! * `driver`       the fast way to a compiled cell
 //! * `template`     the workspace with the prelude built in
@@ -13,6 +16,9 @@
 //! The engine runs on a thread of its own. What a cell prints and shows does not pass here, it goes
 //! from the worker to `session` directly; the engine says how the evaluation ended.
 
+mod analysis;
+mod analyzer;
+mod annotate;
 mod blocks;
 mod cell;
 mod diagnostics;
@@ -28,12 +34,15 @@ mod thread_local;
 pub use blocks::labelled_blocks;
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
-pub use driver::stand_in::{path_without_links, run_if_named as run_if_stand_in};
+pub use driver::stand_in::{
+    path_without_links, run_if_named as run_if_stand_in, rustc_for_analysis,
+};
 pub use driver::{CacheSummary, Settings as CompilerSettings};
 pub use rust_source::RustSource;
 pub use source_map::Place;
 
 use crate::worker;
+use analysis::Analysis;
 use cell::Prepared;
 use driver::{CELL_SOURCE_DIR, CurrentCell, Driver};
 use evcxr::{CommandContext, Error, EvalContext};
@@ -176,7 +185,9 @@ pub struct Engine {
     context: CommandContext,
     locator: Locator,
     driver: Driver,
-    _session: template::SessionDir,
+    session: template::SessionDir,
+    /// None where the template lacks what it needs: evcxr's own rust-analyzer does it then.
+    analysis: Option<Analysis>,
     /// None where the prelude could not be built: cells run without it.
     prelude: Option<String>,
     /// The user chose evcxr's own way to show results (`:fmt`, `:types`).
@@ -212,7 +223,14 @@ impl Engine {
                 None
             }
         };
+        // It reads the libraries while everything else starts.
+        let analysis = record
+            .as_ref()
+            .and_then(|_| Analysis::start(&settings.session));
         let session = template::SessionDir::create(settings.session)?;
+        if analysis.is_some() {
+            driver::stand_in::answer_analysis(&session.path)?;
+        }
         let driver = Driver::start(
             &session.path,
             record.as_ref().map(|record| record.digest.clone()),
@@ -221,6 +239,9 @@ impl Engine {
         let mut command = std::process::Command::new(std::env::current_exe()?);
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env("PATH", path_without_links(&path));
+        if driver::stand_in::is_for_analysis(std::env::var_os("RUSTC")) {
+            command.env_remove("RUSTC");
+        }
         command.env(worker::SIDE_CHANNEL, &settings.side_channel);
         if let Some(group) = settings.process_group {
             command.env(worker::KERNEL_GROUP, group.to_string());
@@ -232,7 +253,7 @@ impl Engine {
         let source = RustSource::hidden(&session.path)?;
         let (context, outputs) = EvalContext::with_subprocess_command(command)
             .map_err(|error| anyhow::anyhow!("evcxr cannot start: {error}"))?;
-        if record.is_some() {
+        if record.is_some() && analysis.is_none() {
             source.reveal()?;
         }
         // The worker sends its output by the side channel. What still comes this way is the failure
@@ -250,7 +271,8 @@ impl Engine {
                 source: Arc::new(session.path.join("src/lib.rs")),
             },
             driver,
-            _session: session,
+            session,
+            analysis,
             prelude: record.map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_line())),
             own_results: false,
             cell_settings: None,
@@ -289,16 +311,12 @@ impl Engine {
             .map_err(|error| failure(error, text, &cell::prepare(text, false), 0))
     }
 
-    /// Lets rust-analyzer read the standard library, which the first inferred `let` waits for.
+    /// Lets evcxr's own rust-analyzer read the standard library, if it has to.
     pub fn warm_up(&mut self) {
-        // What the first cells are likely to need: strings, maps, iterators, and rayon's.
-        let text = "let forkline_warm_up_text = String::from(\"a\"); \
-                    let forkline_warm_up_map = std::collections::HashMap::from([(1, 2)]); \
-                    let forkline_warm_up_sums: Vec<u64> = (0..9_u64).map(|x| x + 1).collect(); \
-                    let forkline_warm_up_pairs = (0..9_u64).into_par_iter().map(|x| x + 1).collect::<Vec<_>>(); \
-                    let forkline_warm_up = forkline_warm_up_pairs.par_iter().sum::<u64>(); \
-                    forkline_warm_up_sums.";
-        let _ = self.context.completions(text, text.len());
+        if self.analysis.is_none() {
+            let text = "let forkline_warm_up = String::from(\"a\"); forkline_warm_up.";
+            let _ = self.context.completions(text, text.len());
+        }
     }
 
     /// Tells places for this session's cells.
@@ -318,7 +336,12 @@ impl Engine {
                 cell, offset, number,
             )));
         }
-        let prepared = cell::prepare(text, show);
+        let mut prepared = cell::prepare(text, show);
+        let typed = self.with_types(&prepared.text);
+        if let Some(typed) = &typed {
+            prepared.with_types(typed.columns.clone());
+        }
+        let given = typed.as_ref().map_or(&prepared.text, |typed| &typed.text);
         self.locator.begin(number, &prepared);
         let items = prepared
             .statements
@@ -329,7 +352,7 @@ impl Engine {
             items: items.map(|item| item.text.clone()).collect(),
             settings: self.cell_settings.clone(),
         });
-        let result = self.context.execute(&prepared.text);
+        let result = self.context.execute(given);
         self.note_commands(text);
         result
             .map(|outputs| outputs.content_by_mime_type)
@@ -417,37 +440,6 @@ impl Engine {
             .collect();
         items.sort();
         items
-    }
-
-    /// Candidates for the text before a byte position.
-    pub fn complete(&mut self, text: &str, position: usize) -> anyhow::Result<Completion> {
-        let found = self.context.completions(text, position)?;
-        Ok(Completion {
-            range: found.start_offset..found.end_offset,
-            candidates: found
-                .completions
-                .into_iter()
-                .map(|candidate| Candidate {
-                    text: insertable(candidate.code),
-                    kind: candidate.kind.to_owned(),
-                })
-                .collect(),
-        })
-    }
-
-    /// Documentation of what ends at a byte position: plain text and HTML.
-    pub fn inspect(&mut self, text: &str, position: usize) -> Option<(String, String)> {
-        let (plain, html) = self.context.hover_at(text, position).ok()?;
-        (plain != "No documentation found" && !plain.trim().is_empty()).then_some((plain, html))
-    }
-}
-
-/// evcxr offers labels such as `push(…)`; what is to be inserted is the name.
-fn insertable(label: String) -> String {
-    let is_name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '!' | '>');
-    match label.find('(') {
-        Some(open) if label[..open].ends_with(is_name) => label[..open].to_owned(),
-        _ => label,
     }
 }
 

@@ -9,6 +9,7 @@
 //! What always holds: a template is used only by the toolchain, the forkline version and the prelude
 //! text that it was built from (its `forkline.json` says which); nothing in a session writes to it.
 
+use super::analyzer;
 use super::driver::stand_in;
 use super::rust_source;
 use crate::home;
@@ -153,7 +154,10 @@ pub fn check() -> anyhow::Result<Result<Record, String>> {
     if record.digest != ingredients.digest {
         return Ok(Err("the prelude was built from other sources".to_owned()));
     }
-    if !home::template_dir().join(&record.library).exists() || !home::rust_source_dir().exists() {
+    if !home::template_dir().join(&record.library).exists()
+        || !home::rust_source_dir().exists()
+        || !analyzer::has_project(&home::template_dir())
+    {
         return Ok(Err("the prelude's library is missing".to_owned()));
     }
     Ok(Ok(record))
@@ -191,6 +195,8 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
     build(&template)?;
     remove_dir(&home::rust_source_dir())?;
     rust_source::slim(&ingredients.rust_libs, &home::rust_source_dir())?;
+    analyzer::write_project(&template)
+        .context("the crates that cells can use cannot be written down for rust-analyzer")?;
     let library = find_library(&template)?;
     let record = Record {
         digest: ingredients.digest,

@@ -30,8 +30,8 @@ pub use context::CellContext;
 pub use failure::CellError;
 pub use outputs::RunTimes;
 
-use crate::engine::RustSource;
 use crate::engine::template::SessionDir;
+use crate::engine::{RustSource, rustc_for_analysis};
 use crate::home;
 use crate::protocol::{self, Connection, Incoming, Parent};
 use history::History;
@@ -154,5 +154,8 @@ fn prepare_environment(session_dir: &Path) {
         std::env::set_var("PATH", with_links);
         std::env::set_var("EVCXR_TMPDIR", session_dir);
         std::env::set_var("RUST_SRC_PATH", RustSource::path_in(session_dir));
+        if std::env::var_os("RUSTC").is_none() {
+            std::env::set_var("RUSTC", rustc_for_analysis(&home::links_dir()));
+        }
     }
 }

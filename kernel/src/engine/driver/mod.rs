@@ -32,7 +32,7 @@ pub use command::Settings;
 pub use edits::{Columns, Edits};
 pub use rewrite::CHECK;
 
-use super::lock;
+use super::{annotate, lock};
 use crate::home;
 use cache::Cache;
 use command::{CompilerCall, Manifest};
@@ -148,6 +148,11 @@ impl Driver {
     }
 }
 
+/// Names and configurations of the dependencies in a Cargo.toml, sorted.
+pub fn dependencies_in(manifest: &str) -> Vec<(String, String)> {
+    Manifest::parse(manifest).dependencies
+}
+
 /// How a build ended: what cargo would print, and whether it succeeded.
 struct Outcome {
     succeeded: bool,
@@ -182,7 +187,8 @@ impl State {
 
     fn build(&mut self, request: &Request) -> anyhow::Result<Outcome> {
         let file = self.session.join("src/lib.rs");
-        let source = fs::read_to_string(&file)?;
+        // Types that were written in for evcxr alone.
+        let (source, types) = annotate::strip(&fs::read_to_string(&file)?);
         let manifest = Manifest::parse(&fs::read_to_string(self.session.join("Cargo.toml"))?);
         let has_prelude = manifest
             .dependencies
@@ -221,6 +227,9 @@ impl State {
         let (mut outcome, rewritten) = result.expect("there is at least one pass");
         if let Some(rewritten) = rewritten {
             self.conclude(&mut outcome, rewritten, request.is_check());
+        }
+        for message in &mut outcome.messages {
+            types.mend(message);
         }
         outcome.print();
         Ok(outcome)

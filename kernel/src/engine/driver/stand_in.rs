@@ -4,8 +4,10 @@
 //! of PATH has links to this program under their names. What is not the build of a cell goes to the
 //! real tool as it came, so a link does no harm wherever else it is met.
 
-use super::command::{CompilerCall, Settings};
+use super::command::{CompilerCall, Manifest, Settings};
 use super::service::{self, Answer, Request};
+use crate::engine::analyzer::REAL_TOOLS;
+use crate::engine::template;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,13 @@ pub const RECORD: &str = "FORKLINE_RECORD";
 pub const RECORD_DIR: &str = "FORKLINE_RECORD_DIR";
 /// Environment variable: [`Settings`] for the wrapper, as JSON.
 pub const SETTINGS: &str = "FORKLINE_CELL_SETTINGS";
+
+/// The file in a session's folder from which cargo's script answers evcxr's rust-analyzer.
+const FOR_ANALYSIS: &str = ".for-analysis";
+/// The folder beside the scripts that has this program under the names of tools.
+const PROGRAMS: &str = "programs";
+/// The script that is a compiler to evcxr's rust-analyzer alone.
+const RUSTC_SCRIPT: &str = "rustc-for-analysis";
 
 const CARGO: &str = "cargo";
 const RUSTUP: &str = "rustup";
@@ -37,22 +46,118 @@ pub fn run_if_named() {
     }
 }
 
-/// Makes the links in a folder; they lead to this program.
+/// Makes the links in a folder; they lead to this program. The one for cargo does so by way of a script,
+/// which costs a millisecond where this program costs five: evcxr's rust-analyzer calls it often, and
+/// is to learn nothing (see `analyzer`).
 pub fn make_links(dir: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)?;
+    let programs = dir.join(PROGRAMS);
+    std::fs::create_dir_all(&programs)?;
     let program = std::env::current_exe()?;
-    for name in [CARGO, RUSTUP, WRAPPER] {
-        let link = dir.join(name);
-        if std::fs::read_link(&link).is_ok_and(|target| target == program) {
-            continue;
+    let link = |path: PathBuf| {
+        if std::fs::read_link(&path).is_ok_and(|target| target == program) {
+            return Ok(());
         }
-        // Renamed into place: another kernel may be looking for it at this moment.
-        let new = dir.join(format!("{name}.{}", std::process::id()));
-        let _ = std::fs::remove_file(&new);
-        std::os::unix::fs::symlink(&program, &new)?;
-        std::fs::rename(&new, &link)?;
+        replace(&path, |new| std::os::unix::fs::symlink(&program, new))
+    };
+    for name in [RUSTUP, WRAPPER] {
+        link(dir.join(name))?;
     }
-    Ok(())
+    link(programs.join(CARGO))?;
+    let script = |name: &str, text: String| {
+        let path = dir.join(name);
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file())
+            && std::fs::read_to_string(&path).is_ok_and(|found| found == text)
+        {
+            return Ok(());
+        }
+        replace(&path, |new| {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::write(new, &text)?;
+            std::fs::set_permissions(new, std::fs::Permissions::from_mode(0o755))
+        })
+    };
+    let cargo = programs.join(CARGO);
+    let cargo = cargo.to_string_lossy().replace('\'', "'\\''");
+    script(CARGO, cargo_script(&cargo))?;
+    script(RUSTC_SCRIPT, rustc_script())
+}
+
+/// Renamed into place: another kernel may be looking for it at this moment.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    let new = PathBuf::from(new);
+    let _ = std::fs::remove_file(&new);
+    make(&new)?;
+    std::fs::rename(&new, path)
+}
+
+/// rust-analyzer names the manifest when it asks for metadata; evcxr does not.
+fn cargo_script(program: &str) -> String {
+    format!(
+        "#!/bin/sh
+# Written by forkline.
+if [ -r {FOR_ANALYSIS} ] && [ -z \"${REAL_TOOLS}\" ]; then
+    case \"$1 $*\" in
+        metadata*--manifest-path*)
+            IFS= read -r text < {FOR_ANALYSIS}
+            printf '%s\\n' \"$text\"
+            exit 0 ;;
+        locate-project*|-Z*|--version*|rustc*) exit 1 ;;
+    esac
+fi
+exec '{program}' \"$@\"
+"
+    )
+}
+
+/// A compiler without a standard library where rust-analyzer is to find none.
+fn rustc_script() -> String {
+    format!(
+        "#!/bin/sh
+# Written by forkline.
+[ -r {FOR_ANALYSIS} ] && [ -z \"${REAL_TOOLS}\" ] && exit 1
+exec rustc \"$@\"
+"
+    )
+}
+
+/// What `RUSTC` must say to evcxr's rust-analyzer.
+pub fn rustc_for_analysis(dir: &Path) -> PathBuf {
+    dir.join(RUSTC_SCRIPT)
+}
+
+/// Whether a value of `RUSTC` is for rust-analyzer alone.
+pub fn is_for_analysis(value: Option<OsString>) -> bool {
+    value.is_some_and(|value| Path::new(&value).file_name() == Some(OsStr::new(RUSTC_SCRIPT)))
+}
+
+/// From now on evcxr's rust-analyzer sees a crate without dependencies in this session.
+pub fn answer_analysis(session: &Path) -> std::io::Result<()> {
+    let dir = session.to_string_lossy();
+    let id = format!("path+file://{dir}#ctx@1.0.0");
+    let metadata = serde_json::json!({
+        "packages": [{
+            "name": "ctx", "version": "1.0.0", "id": id, "source": null, "dependencies": [],
+            "targets": [{
+                "kind": ["cdylib"], "crate_types": ["cdylib"], "name": "ctx",
+                "src_path": format!("{dir}/src/lib.rs"), "edition": "2024",
+                "doc": true, "doctest": false, "test": true,
+            }],
+            "features": {}, "manifest_path": format!("{dir}/Cargo.toml"), "edition": "2024",
+        }],
+        "workspace_members": [id],
+        "workspace_default_members": [id],
+        "resolve": {
+            "nodes": [{ "id": id, "dependencies": [], "deps": [], "features": [] }],
+            "root": id,
+        },
+        "target_directory": format!("{dir}/target"),
+        "version": 1,
+        "workspace_root": dir,
+        "metadata": null,
+    });
+    std::fs::write(session.join(FOR_ANALYSIS), format!("{metadata}\n"))
 }
 
 /// The wrapper's path in the folder of links.
@@ -92,12 +197,28 @@ fn cargo(arguments: &[OsString]) -> ! {
 /// evcxr tries a new dependency in a Cargo.toml without all others; the versions of those must not
 /// be forgotten over it.
 fn metadata(arguments: &[OsString]) -> ! {
+    if is_trial_of_prelude() {
+        println!("{{}}");
+        std::process::exit(0)
+    }
     let versions = std::fs::read("Cargo.lock");
     let status = real(CARGO, arguments).and_then(|mut command| command.status().ok());
     if let Ok(versions) = versions {
         let _ = std::fs::write("Cargo.lock", versions);
     }
     std::process::exit(status.and_then(|status| status.code()).unwrap_or(127))
+}
+
+/// Whether the dependency that evcxr tries is the prelude, which is there.
+fn is_trial_of_prelude() -> bool {
+    let Ok(text) = std::fs::read_to_string("Cargo.toml") else {
+        return false;
+    };
+    let manifest = Manifest::parse(&text);
+    service::is_session()
+        && text.contains("\"evcxr_dummy_validate_dep\"")
+        && matches!(&*manifest.dependencies, [(name, configuration)]
+            if template::dependency_line() == format!(":dep {name} = {configuration}"))
 }
 
 /// While the template is built there is no kernel: calls of the compiler are written down beside it.
@@ -160,7 +281,11 @@ fn links_dir() -> Option<PathBuf> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
     {
-        return Some(parent.to_owned());
+        let dir = match parent.ends_with(PROGRAMS) {
+            true => parent.parent()?,
+            false => parent,
+        };
+        return Some(dir.to_owned());
     }
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).find(|dir| wrapper_path(dir).exists())
@@ -193,5 +318,8 @@ fn real(name: &str, arguments: &[OsString]) -> Option<Command> {
     };
     let mut command = Command::new(program);
     command.args(arguments).env("PATH", &path);
+    if is_for_analysis(std::env::var_os("RUSTC")) {
+        command.env_remove("RUSTC");
+    }
     Some(command)
 }

@@ -1,0 +1,199 @@
+//! How the engine asks its analyzer.
+//!
+//! What is analysed is the text that evcxr would analyse: all items of the session, a function with the
+//! variables and their types, in it the cell. evcxr makes it whenever it is asked for completions, and
+//! leaves it in the session's folder. It is asked at a place inside a comment, where its own
+//! rust-analyzer, which knows no library here, has nothing to say and says it at once; the comment
+//! tells the place in the text that comes back.
+
+use super::analyzer::Analyzer;
+use super::annotate::{self, Annotated};
+use super::driver::dependencies_in;
+use super::{Candidate, Completion, Engine, cell};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+/// Stands in a text at the place that is asked for.
+const MARK: &str = "/*forkline-mark*/";
+
+/// The analyzer of a session, which starts on a thread of its own.
+pub struct Analysis {
+    state: State,
+    session: PathBuf,
+}
+
+enum State {
+    Starting(JoinHandle<anyhow::Result<Analyzer>>),
+    Ready(Box<Analyzer>),
+    /// It could not be made, or panicked.
+    Failed,
+}
+
+impl Analysis {
+    /// Begins to load what the template knows; none if it knows nothing.
+    pub fn start(session: &Path) -> Option<Analysis> {
+        let folder = session.to_owned();
+        if !super::analyzer::has_project(&crate::home::template_dir()) {
+            return None;
+        }
+        let thread = std::thread::Builder::new()
+            .name("analyzer".to_owned())
+            // As much as rust-analyzer gives its threads: inference recurses.
+            .stack_size(8 << 20)
+            .spawn(move || {
+                let mut analyzer = Analyzer::of_template(&folder)?;
+                analyzer.warm_up();
+                Ok(analyzer)
+            });
+        Some(Analysis {
+            state: State::Starting(thread.ok()?),
+            session: session.to_owned(),
+        })
+    }
+
+    /// The analyzer, when it is there, with the session's dependencies.
+    fn get(&mut self) -> anyhow::Result<&mut Analyzer> {
+        if let State::Starting(_) = self.state
+            && let State::Starting(thread) = std::mem::replace(&mut self.state, State::Failed)
+        {
+            let loaded = thread.join().unwrap_or_else(|_| {
+                Err(anyhow::anyhow!("rust-analyzer panicked while it started"))
+            });
+            match loaded {
+                Ok(analyzer) => self.state = State::Ready(Box::new(analyzer)),
+                Err(error) => eprintln!("forkline: no analyzer: {error:#}"),
+            }
+        }
+        let State::Ready(analyzer) = &mut self.state else {
+            anyhow::bail!("there is no analyzer in this session");
+        };
+        let manifest = std::fs::read_to_string(self.session.join("Cargo.toml"))?;
+        analyzer.follow(dependencies_in(&manifest))?;
+        Ok(analyzer)
+    }
+}
+
+impl Engine {
+    /// A cell's text with the types of its variables, for evcxr. None where none are missing, or none
+    /// are known.
+    pub(super) fn with_types(&mut self, text: &str) -> Option<Annotated> {
+        if self.analysis.is_none() || !annotate::is_needed(text) {
+            return None;
+        }
+        // Of commands, only those count that bring crates.
+        let (commands, code) = text.split_at(cell::code_start(text));
+        let mut analysed: String = commands
+            .split_inclusive('\n')
+            .filter(|line| line.trim_start().starts_with(":dep"))
+            .collect();
+        analysed.push_str(code);
+        let end = analysed.len();
+        let (source, _) = self.analysed(&analysed, end).ok()?;
+        let lets = quietly(|| {
+            let analyzer = self.analysis.as_mut()?.get().ok()?;
+            analyzer.set_text(source);
+            Some(analyzer.variables())
+        })??;
+        annotate::annotate(text, &lets)
+    }
+
+    /// Candidates for the text before a byte position.
+    pub fn complete(&mut self, text: &str, position: usize) -> anyhow::Result<Completion> {
+        if self.analysis.is_none() || position < cell::code_start(text) {
+            return self.complete_by_evcxr(text, position);
+        }
+        // The comment must not stand within a word.
+        let word = cell::word_at(text, position).start;
+        let (source, offset) = self.analysed(text, word)?;
+        let Some(analysis) = &mut self.analysis else {
+            anyhow::bail!("there is no analyzer in this session");
+        };
+        let analyzer = analysis.get()?;
+        analyzer.set_text(source);
+        let found = analyzer.complete(offset + (position - word))?;
+        let to_text = |at: usize| (at + word).saturating_sub(offset).min(text.len());
+        Ok(Completion {
+            range: to_text(found.range.start)..to_text(found.range.end),
+            candidates: found
+                .items
+                .into_iter()
+                .map(|item| Candidate {
+                    text: insertable(item.text),
+                    kind: item.kind.to_owned(),
+                })
+                .collect(),
+        })
+    }
+
+    fn complete_by_evcxr(&mut self, text: &str, position: usize) -> anyhow::Result<Completion> {
+        let found = self.context.completions(text, position)?;
+        Ok(Completion {
+            range: found.start_offset..found.end_offset,
+            candidates: found
+                .completions
+                .into_iter()
+                .map(|candidate| Candidate {
+                    text: insertable(candidate.code),
+                    kind: candidate.kind.to_owned(),
+                })
+                .collect(),
+        })
+    }
+
+    /// Documentation of what ends at a byte position: plain text and HTML.
+    pub fn inspect(&mut self, text: &str, position: usize) -> Option<(String, String)> {
+        let (plain, html) = if self.analysis.is_none() {
+            self.context.hover_at(text, position).ok()?
+        } else {
+            self.describe(&text[..position])?
+        };
+        (plain != "No documentation found" && !plain.trim().is_empty()).then_some((plain, html))
+    }
+
+    /// Documentation of the name at the end of a text, as evcxr finds it.
+    pub(super) fn describe(&mut self, text: &str) -> Option<(String, String)> {
+        let (text, at) = if text == "let" {
+            ("let _ = 1;".to_owned(), 0)
+        } else if text.ends_with('(') {
+            // A method is known only where it is called.
+            (format!("{text});"), text.len() - 1)
+        } else {
+            (format!("{text};"), text.len())
+        };
+        let word = cell::word_at(&text, at).start;
+        let (source, offset) = self.analysed(&text, word).ok()?;
+        let analyzer = self.analysis.as_mut()?.get().ok()?;
+        analyzer.set_text(source);
+        let (plain, markdown) = analyzer.describe(offset + (at - word))?;
+        let mut html = String::new();
+        pulldown_cmark::html::push_html(&mut html, pulldown_cmark::Parser::new(&markdown));
+        Some((plain, html))
+    }
+
+    /// What evcxr analyses for a text, and where a byte of the text is in it.
+    fn analysed(&mut self, text: &str, position: usize) -> anyhow::Result<(String, usize)> {
+        let mut marked = text.to_owned();
+        marked.insert_str(position, MARK);
+        self.context.completions(&marked, position + "/*".len())?;
+        let mut source = std::fs::read_to_string(self.session.path.join("src/lib.rs"))?;
+        let offset = source
+            .find(MARK)
+            .ok_or_else(|| anyhow::anyhow!("evcxr does not analyse this text"))?;
+        source.replace_range(offset..offset + MARK.len(), "");
+        Ok((source, offset))
+    }
+}
+
+/// A panic inside rust-analyzer costs the answer only.
+fn quietly<T>(body: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).ok()
+}
+
+/// evcxr offers labels such as `push(…)`; what is to be inserted is the name.
+fn insertable(label: String) -> String {
+    let is_name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '!' | '>');
+    match label.find('(') {
+        Some(open) if label[..open].ends_with(is_name) => label[..open].to_owned(),
+        _ => label,
+    }
+}

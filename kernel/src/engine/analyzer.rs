@@ -1,0 +1,219 @@
+//! What a cell's text means before it is compiled: types of variables, completions, documentation.
+//!
+//! * `project`  the crates that cells can use, kept in the template
+//! * `sources`  the files, read once
+//! * `types`    the types of the variables that a cell defines
+//! * `lookup`   completion and documentation
+//!
+//! evcxr has a rust-analyzer for this, which takes every file for one that may change: each cell makes it
+//! look at everything that depends on the standard library again, and its start asks cargo and rustc a
+//! dozen questions, twice. This one is the same code, told that only the cells' own file changes.
+//!
+//! What always holds: the libraries are read once, when they become a dependency; a Cargo.toml that
+//! is not the template's is given to cargo once, when it first comes.
+
+mod lookup;
+mod project;
+mod sources;
+mod types;
+
+#[cfg(test)]
+pub use types::Variable;
+pub use types::{Let, is_full};
+
+use super::driver::dependencies_in;
+use crate::home;
+use anyhow::Context as _;
+use project::Project;
+use ra_ap_base_db::{FileId, SourceRoot};
+use ra_ap_hir::ChangeWithProcMacros;
+use ra_ap_ide::AnalysisHost;
+use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
+use ra_ap_project_model::{CargoConfig, ProjectManifest, ProjectWorkspace, RustLibSource};
+use sources::{Folder, SESSION, Sources};
+use std::path::{Path, PathBuf};
+
+/// The project of a template, in its folder.
+const PROJECT: &str = "project.json";
+/// Environment variable: tools that rust-analyzer starts are to be the real ones (see `stand_in`).
+pub const REAL_TOOLS: &str = "FORKLINE_REAL_TOOLS";
+
+/// What the first cells are likely to need: strings, vectors, maps, iterators, rayon's too, channels.
+const WARM_UP: &str = "use forkline::prelude::*;
+async fn evcxr_analysis_wrapper() {
+let text = String::from(\"a\");
+let map = std::collections::HashMap::from([(1, 2)]);
+let sums: Vec<u64> = (0..9_u64).map(|x| x + 1).filter(|x| x % 2 == 0).collect();
+let list = vec![text.clone(), format!(\"{}\", 1)];
+let pairs = (0..9_u64).into_par_iter().map(|x| x + 1).collect::<Vec<_>>();
+let sum = pairs.par_iter().sum::<u64>();
+let (sender, receiver) = std::sync::mpsc::channel::<u32>();
+let shared = std::sync::Arc::new(std::sync::Mutex::new(0));
+let handle = std::thread::spawn(move || receiver.recv().unwrap());
+}
+";
+
+/// The session's own rust-analyzer.
+pub struct Analyzer {
+    host: AnalysisHost,
+    sources: Sources,
+    session: PathBuf,
+    /// The cells' source as it is known.
+    text: String,
+    /// Folders of the crates in use.
+    folders: Vec<Folder>,
+    /// The dependencies of the crates in use, as Cargo.toml has them.
+    dependencies: Vec<(String, String)>,
+}
+
+impl Analyzer {
+    /// Loads what the template wrote down, for the session in this folder.
+    ///
+    /// # Errors
+    /// The template has no such file.
+    pub fn of_template(session: &Path) -> anyhow::Result<Analyzer> {
+        let manifest = std::fs::read_to_string(home::template_dir().join("Cargo.toml"))?;
+        let file = home::template_dir().join(PROJECT);
+        let text = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
+        let project: Project = serde_json::from_slice(&text)?;
+        let mut analyzer = Analyzer::empty(session);
+        analyzer.folders.clone_from(&project.folders);
+        analyzer.dependencies = dependencies_in(&manifest);
+        let files = analyzer.sources.read(&project.folders);
+        let graph = project.graph(|path| match path {
+            Some(path) => analyzer.sources.id(path),
+            None => Some(SESSION),
+        });
+        analyzer.apply(files, graph);
+        Ok(analyzer)
+    }
+
+    fn empty(session: &Path) -> Analyzer {
+        Analyzer {
+            host: AnalysisHost::default(),
+            sources: Sources::new(&session.join("src/lib.rs")),
+            session: session.to_owned(),
+            text: String::new(),
+            folders: Vec::new(),
+            dependencies: Vec::new(),
+        }
+    }
+
+    /// Looks at what the first cells are likely to need.
+    pub fn warm_up(&mut self) {
+        self.set_text(WARM_UP.to_owned());
+        let _ = self.variables();
+    }
+
+    /// Takes another text of the cells' source.
+    pub fn set_text(&mut self, text: String) {
+        if text == self.text {
+            return;
+        }
+        let mut change = ChangeWithProcMacros::default();
+        change.change_file(SESSION, Some(text.clone()));
+        self.host.apply_change(change);
+        self.text = text;
+    }
+
+    /// Follows a change of the dependencies; asks cargo for the crates if there is one.
+    ///
+    /// # Errors
+    /// cargo refuses the session's Cargo.toml.
+    pub fn follow(&mut self, dependencies: Vec<(String, String)>) -> anyhow::Result<()> {
+        if dependencies == self.dependencies {
+            return Ok(());
+        }
+        let session = self.session.clone();
+        self.load_by_cargo(&session)?;
+        self.dependencies = dependencies;
+        Ok(())
+    }
+
+    fn load_by_cargo(&mut self, dir: &Path) -> anyhow::Result<()> {
+        let manifest = absolute(&dir.join("Cargo.toml"))?;
+        let manifest = ProjectManifest::from_manifest_file(manifest)?;
+        let mut config = CargoConfig {
+            sysroot: Some(RustLibSource::Discover),
+            sysroot_src: Some(absolute(&home::rust_source_dir())?),
+            ..CargoConfig::default()
+        };
+        config
+            .extra_env
+            .insert(REAL_TOOLS.to_owned(), Some("1".to_owned()));
+        let workspace = ProjectWorkspace::load(manifest, &config, &|_| {})?;
+        self.folders = workspace
+            .to_roots()
+            .into_iter()
+            .flat_map(|root| {
+                let without: Vec<PathBuf> =
+                    root.exclude.into_iter().map(AbsPathBuf::into).collect();
+                root.include.into_iter().map(move |path| Folder {
+                    path: path.into(),
+                    without: without.clone(),
+                })
+            })
+            // The cells' source is not read.
+            .filter(|folder| !dir.starts_with(&folder.path))
+            .collect();
+        let files = self.sources.read(&self.folders);
+        let root = dir.join("src/lib.rs");
+        let (graph, _) = workspace.to_crate_graph(
+            &mut |path| match path.as_str() {
+                path if Path::new(path) == root => Some(SESSION),
+                path => self.sources.id(path),
+            },
+            &Default::default(),
+        );
+        self.apply(files, graph);
+        Ok(())
+    }
+
+    fn apply(&mut self, files: Vec<(FileId, String)>, graph: ra_ap_base_db::CrateGraphBuilder) {
+        let mut change = ChangeWithProcMacros::default();
+        let (session, library) = self.sources.sets();
+        change.set_roots(vec![
+            SourceRoot::new_local(session),
+            SourceRoot::new_library(library),
+        ]);
+        change.change_file(SESSION, Some(self.text.clone()));
+        for (id, text) in files {
+            change.change_file(id, Some(text));
+        }
+        change.set_crate_graph(graph);
+        self.host.apply_change(change);
+    }
+}
+
+/// Writes down the crates of a template, in its folder.
+///
+/// # Errors
+/// cargo refuses, or the disk is full.
+pub fn write_project(template: &Path) -> anyhow::Result<()> {
+    let mut analyzer = Analyzer::empty(template);
+    analyzer.load_by_cargo(template)?;
+    let project = Project::of(
+        analyzer.host.raw_database(),
+        analyzer.folders.clone(),
+        |id| match id {
+            SESSION => None,
+            id => analyzer.sources.path(id).map(str::to_owned),
+        },
+    );
+    anyhow::ensure!(
+        project.crates.iter().any(|one| one.root.is_none()),
+        "the crate of the cells is not among those that cargo tells"
+    );
+    std::fs::write(template.join(PROJECT), serde_json::to_vec(&project)?)?;
+    Ok(())
+}
+
+/// Whether a template has its crates written down.
+pub fn has_project(template: &Path) -> bool {
+    template.join(PROJECT).exists()
+}
+
+fn absolute(path: &Path) -> anyhow::Result<AbsPathBuf> {
+    let path = Utf8PathBuf::try_from(path.to_owned())?;
+    AbsPathBuf::try_from(path).map_err(|path| anyhow::anyhow!("{path} is not absolute"))
+}

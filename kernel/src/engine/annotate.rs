@@ -1,0 +1,256 @@
+//! Types written into a cell for evcxr's eyes, and taken out again before the compiler sees them.
+//!
+//! evcxr must know the type of each variable that a cell defines. It takes a type that is written out;
+//! else it asks its own rust-analyzer, which knows nothing here (see `analyzer`). So each `let` that
+//! lacks one gets its type in evcxr's copy of the cell: after the pattern if that is a plain name, else
+//! in a `let` of its own for each variable, between this statement and the next. The driver takes all
+//! of that out of what evcxr generates, so the compiler sees the statements as the user wrote them, with
+//! the same inference and the same messages.
+//!
+//! What always holds: lines of the user's text stay what they are, in the cell and in the generated
+//! source.
+
+use super::analyzer::{Let, is_full};
+use super::cell;
+use super::driver::{Columns, Edits};
+use ra_ap_syntax::ast::{self, HasName};
+use ra_ap_syntax::{AstNode, SyntaxNode};
+
+const BEGIN: &str = "/*forkline:*/";
+const END: &str = "/*:forkline*/";
+
+/// A cell's text with types.
+#[derive(Debug)]
+pub struct Annotated {
+    pub text: String,
+    pub columns: Columns,
+}
+
+/// Whether evcxr would have to find out a type in this text.
+pub fn is_needed(text: &str) -> bool {
+    text.contains("let") && lets(text).is_some_and(|lets| lets.iter().any(lacks_type))
+}
+
+/// Writes the types of variables into a text. `known` has its `let`s in their order; none if these are
+/// others.
+pub fn annotate(text: &str, known: &[Let]) -> Option<Annotated> {
+    let statements = lets(text)?;
+    let same = statements.len() <= known.len()
+        && statements
+            .iter()
+            .zip(known)
+            .all(|(statement, known)| statement.node.syntax().text() == known.text.as_str());
+    if !same {
+        return None;
+    }
+    let mut edits = Edits::default();
+    let mut last = String::new();
+    for (statement, known) in statements.iter().zip(known) {
+        if !lacks_type(statement) {
+            continue;
+        }
+        if let Some(name) = plain_name(&statement.node)
+            && statement.node.ty().is_none()
+        {
+            if let Some(kind) = known.variables.first().and_then(|one| one.kind.as_ref()) {
+                let end = statement.start + usize::from(name.text_range().end());
+                edits.insert(end, format!("{BEGIN}: {kind}{END}"));
+            }
+            continue;
+        }
+        let mut rebound = String::new();
+        for variable in &known.variables {
+            if let Some(kind) = &variable.kind {
+                let mutable = if variable.is_mutable { "mut " } else { "" };
+                let name = &variable.name;
+                rebound.push_str(&format!(
+                    "{BEGIN}let {mutable}{name}: {kind} = {name};{END}"
+                ));
+            }
+        }
+        match statement.next {
+            Some(next) => edits.insert(next, rebound),
+            None => last.push_str(&rebound),
+        }
+    }
+    let (mut text, columns) = edits.apply(text);
+    if !last.is_empty() {
+        text.push('\n');
+        text.push_str(&last);
+    }
+    Some(Annotated { text, columns })
+}
+
+/// A generated source without what [`annotate`] has put in, and the way back.
+pub fn strip(source: &str) -> (String, Columns) {
+    let mut edits = Edits::default();
+    let mut from = 0;
+    while let Some(start) = source[from..].find(BEGIN).map(|at| from + at) {
+        let Some(end) = source[start..].find(END).map(|at| start + at + END.len()) else {
+            break;
+        };
+        edits.remove(start..end);
+        from = end;
+    }
+    edits.apply(source)
+}
+
+/// A `let` at the top of a cell.
+struct Statement {
+    node: ast::LetStmt,
+    /// What is to be added to a place in the tree for the byte in the text.
+    start: usize,
+    /// The byte at which the next statement begins.
+    next: Option<usize>,
+}
+
+/// The `let`s of a text that parses.
+fn lets(text: &str) -> Option<Vec<Statement>> {
+    let (list, code_start) = cell::statement_list(text)?;
+    let nodes: Vec<SyntaxNode> = list.children().collect();
+    let offset = |node: &SyntaxNode| {
+        usize::from(node.text_range().start()) - cell::WRAPPER.len() + code_start
+    };
+    let found = nodes.iter().enumerate().filter_map(|(index, node)| {
+        Some(Statement {
+            node: ast::LetStmt::cast(node.clone())?,
+            start: offset(node).wrapping_sub(node.text_range().start().into()),
+            next: nodes.get(index + 1).map(offset),
+        })
+    });
+    Some(found.collect())
+}
+
+fn lacks_type(statement: &Statement) -> bool {
+    let Some(pattern) = statement.node.pat() else {
+        return false;
+    };
+    let is_typed = plain_name(&statement.node).is_some()
+        && statement
+            .node
+            .ty()
+            .is_some_and(|kind| is_full(&kind.syntax().text().to_string()));
+    !is_typed
+        && pattern
+            .syntax()
+            .descendants()
+            .any(|node| ast::IdentPat::can_cast(node.kind()))
+}
+
+/// The name of `let name` and `let mut name`.
+fn plain_name(statement: &ast::LetStmt) -> Option<SyntaxNode> {
+    let ast::Pat::IdentPat(pattern) = statement.pat()? else {
+        return None;
+    };
+    let is_plain = pattern.ref_token().is_none() && pattern.at_token().is_none();
+    is_plain.then(|| pattern.name().map(|name| name.syntax().clone()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::analyzer::Variable;
+    use super::*;
+
+    fn known(text: &str, variables: &[(&str, Option<&str>)]) -> Let {
+        Let {
+            text: text.to_owned(),
+            variables: variables
+                .iter()
+                .map(|(name, kind)| Variable {
+                    name: name.trim_start_matches("mut ").to_owned(),
+                    is_mutable: name.starts_with("mut "),
+                    kind: kind.map(str::to_owned),
+                })
+                .collect(),
+        }
+    }
+
+    fn annotated(text: &str, lets: &[Let]) -> String {
+        let annotated = annotate(text, lets).unwrap();
+        let (stripped, _) = strip(&annotated.text);
+        assert_eq!(stripped.trim_end(), text.trim_end());
+        let text = annotated.text;
+        text.replace(BEGIN, "<").replace(END, ">")
+    }
+
+    #[test]
+    fn plain_names_get_their_type_in_place() {
+        assert_eq!(
+            annotated(
+                "let a = 1; a",
+                &[known("let a = 1;", &[("a", Some("i32"))])]
+            ),
+            "let a<: i32> = 1; a"
+        );
+        assert_eq!(
+            annotated(
+                "let mut a;\na = 1;",
+                &[known("let mut a;", &[("a", Some("i32"))])]
+            ),
+            "let mut a<: i32>;\na = 1;"
+        );
+        assert_eq!(
+            annotated("let f = |x| x;", &[known("let f = |x| x;", &[("f", None)])]),
+            "let f = |x| x;"
+        );
+        let shadowing = [
+            known("let a = 1;", &[("a", Some("i32"))]),
+            known("let a = 'x';", &[("a", Some("char"))]),
+        ];
+        assert_eq!(
+            annotated(":dep x\nlet a = 1; let a = 'x';", &shadowing),
+            ":dep x\nlet a<: i32> = 1; let a<: char> = 'x';"
+        );
+    }
+
+    #[test]
+    fn other_patterns_are_followed_by_lets() {
+        let pair = known(
+            "let (a, mut b) = f();",
+            &[("a", Some("A")), ("mut b", Some("B"))],
+        );
+        assert_eq!(
+            annotated(
+                "let (a, mut b) = f(); // pair\nb += 1;",
+                std::slice::from_ref(&pair)
+            ),
+            "let (a, mut b) = f(); // pair\n<let a: A = a;><let mut b: B = b;>b += 1;"
+        );
+        assert_eq!(
+            annotated("let (a, mut b) = f(); // pair", &[pair]),
+            "let (a, mut b) = f(); // pair\n<let a: A = a;><let mut b: B = b;>"
+        );
+        let gap = known("let v: Vec<_> = w();", &[("v", Some("Vec<u8>"))]);
+        assert_eq!(
+            annotated("let v: Vec<_> = w();\nv", &[gap]),
+            "let v: Vec<_> = w();\n<let v: Vec<u8> = v;>v"
+        );
+    }
+
+    #[test]
+    fn full_types_and_other_cells_are_left_alone() {
+        assert!(!is_needed("let a: u8 = 1; let _ = 2;"));
+        assert!(!is_needed("fn f() { let a = 1; }"));
+        assert!(is_needed("let (a, b) = c;"));
+        assert!(is_needed("let a: Vec<_> = b;"));
+        assert!(annotate("let a = 1;", &[known("let a = 2;", &[])]).is_none());
+    }
+
+    #[test]
+    fn columns_lead_back_to_the_cell() {
+        let text = "let a = 1; let b = oops;";
+        let lets = [
+            known("let a = 1;", &[("a", Some("i32"))]),
+            known("let b = oops;", &[("b", None)]),
+        ];
+        let annotated = annotate(text, &lets).unwrap();
+        let column = annotated.text.find("oops").unwrap() + 1;
+        assert_eq!(
+            annotated.columns.original(1, column),
+            text.find("oops").unwrap() + 1
+        );
+        let (stripped, columns) = strip(&annotated.text);
+        assert_eq!(stripped, text);
+        assert_eq!(columns.original(1, text.find("oops").unwrap() + 1), column);
+    }
+}
