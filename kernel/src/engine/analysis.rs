@@ -99,19 +99,20 @@ impl Engine {
 
     /// Candidates for the text before a byte position.
     pub fn complete(&mut self, text: &str, position: usize) -> anyhow::Result<Completion> {
-        if self.analysis.is_none() || position < cell::code_start(text) {
+        let line = text[..position]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        if self.analysis.is_none() || line < cell::code_start(text) {
             return self.complete_by_evcxr(text, position);
         }
-        // The comment must not stand within a word.
-        let word = cell::word_at(text, position).start;
-        let (source, offset) = self.analysed(text, word)?;
+        let (source, offset) = self.analysed(text, position)?;
         let Some(analysis) = &mut self.analysis else {
             anyhow::bail!("there is no analyzer in this session");
         };
         let analyzer = analysis.get()?;
         analyzer.set_text(source);
-        let found = analyzer.complete(offset + (position - word))?;
-        let to_text = |at: usize| (at + word).saturating_sub(offset).min(text.len());
+        let found = analyzer.complete(offset)?;
+        let to_text = |at: usize| (at + position).saturating_sub(offset).min(text.len());
         Ok(Completion {
             range: to_text(found.range.start)..to_text(found.range.end),
             candidates: found
@@ -160,11 +161,10 @@ impl Engine {
         } else {
             (format!("{text};"), text.len())
         };
-        let word = cell::word_at(&text, at).start;
-        let (source, offset) = self.analysed(&text, word).ok()?;
+        let (source, offset) = self.analysed(&text, at).ok()?;
         let analyzer = self.analysis.as_mut()?.get().ok()?;
         analyzer.set_text(source);
-        let (plain, markdown) = analyzer.describe(offset + (at - word))?;
+        let (plain, markdown) = analyzer.describe(offset)?;
         let mut html = String::new();
         pulldown_cmark::html::push_html(&mut html, pulldown_cmark::Parser::new(&markdown));
         Some((plain, html))
@@ -172,15 +172,17 @@ impl Engine {
 
     /// What evcxr analyses for a text, and where a byte of the text is in it.
     fn analysed(&mut self, text: &str, position: usize) -> anyhow::Result<(String, usize)> {
+        // Not within a word, and not before one either: evcxr cuts a cell where its statements begin.
+        let word_end = cell::word_at(text, position).end;
         let mut marked = text.to_owned();
-        marked.insert_str(position, MARK);
-        self.context.completions(&marked, position + "/*".len())?;
+        marked.insert_str(word_end, MARK);
+        self.context.completions(&marked, word_end + "/*".len())?;
         let mut source = std::fs::read_to_string(self.session.path.join("src/lib.rs"))?;
-        let offset = source
+        let mark = source
             .find(MARK)
             .ok_or_else(|| anyhow::anyhow!("evcxr does not analyse this text"))?;
-        source.replace_range(offset..offset + MARK.len(), "");
-        Ok((source, offset))
+        source.replace_range(mark..mark + MARK.len(), "");
+        Ok((source, mark - (word_end - position)))
     }
 }
 

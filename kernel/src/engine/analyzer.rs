@@ -25,9 +25,13 @@ use super::driver::dependencies_in;
 use crate::home;
 use anyhow::Context as _;
 use project::Project;
-use ra_ap_base_db::{FileId, SourceRoot};
+use ra_ap_base_db::{Crate, FileId, SourceRoot, all_crates};
 use ra_ap_hir::ChangeWithProcMacros;
+use ra_ap_hir_def::lang_item::crate_lang_items;
+use ra_ap_hir_def::nameres::crate_def_map;
+use ra_ap_hir_ty::method_resolution::{InherentImpls, TraitImpls};
 use ra_ap_ide::AnalysisHost;
+use ra_ap_ide_db::RootDatabase;
 use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
 use ra_ap_project_model::{CargoConfig, ProjectManifest, ProjectWorkspace, RustLibSource};
 use sources::{Folder, SESSION, Sources};
@@ -101,7 +105,9 @@ impl Analyzer {
 
     /// Looks at what the first cells are likely to need.
     pub fn warm_up(&mut self) {
+        // One revision: with the next one rust-analyzer drops what it has parsed.
         self.set_text(WARM_UP.to_owned());
+        prepare(self.host.raw_database());
         let _ = self.variables();
     }
 
@@ -185,6 +191,32 @@ impl Analyzer {
     }
 }
 
+/// Finds out what every inference asks about the libraries, on two threads: which names there are, crate
+/// after crate, and behind that which types and traits are implemented.
+fn prepare(db: &RootDatabase) {
+    let (sender, receiver) = crossbeam_channel::unbounded::<Crate>();
+    let helper = db.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            ra_ap_hir::attach_db(&helper, || {
+                for one in receiver {
+                    TraitImpls::for_crate(&helper, one);
+                    InherentImpls::for_crate(&helper, one);
+                    crate_lang_items(&helper, one);
+                }
+            });
+        });
+        // Dependencies come first.
+        for &one in all_crates(db).iter() {
+            crate_def_map(db, one);
+            if sender.send(one).is_err() {
+                break;
+            }
+        }
+        drop(sender);
+    });
+}
+
 /// Writes down the crates of a template, in its folder.
 ///
 /// # Errors
@@ -199,7 +231,8 @@ pub fn write_project(template: &Path) -> anyhow::Result<()> {
             SESSION => None,
             id => analyzer.sources.path(id).map(str::to_owned),
         },
-    );
+    )
+    .visible();
     anyhow::ensure!(
         project.crates.iter().any(|one| one.root.is_none()),
         "the crate of the cells is not among those that cargo tells"
