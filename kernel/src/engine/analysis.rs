@@ -9,7 +9,7 @@
 use super::analyzer::Analyzer;
 use super::annotate::{self, Annotated};
 use super::driver::dependencies_in;
-use super::{Candidate, Completion, Engine, cell};
+use super::{Candidate, Completion, Content, Engine, cell};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -168,6 +168,42 @@ impl Engine {
         let mut html = String::new();
         pulldown_cmark::html::push_html(&mut html, pulldown_cmark::Parser::new(&markdown));
         Some((plain, html))
+    }
+
+    /// Answers `:doc name`, which evcxr would ask its own rust-analyzer: the text without these lines, and
+    /// what they show. None if there are none.
+    pub(super) fn documentation(&mut self, text: &str) -> Option<(String, Content)> {
+        let end = cell::code_start(text);
+        let is_asked = |line: &str| line.trim_start().starts_with(":doc ");
+        if self.analysis.is_none() || !text[..end].lines().any(is_asked) {
+            return None;
+        }
+        let mut rest = String::new();
+        let mut content = Content::new();
+        for line in text[..end].split_inclusive('\n') {
+            if !is_asked(line) {
+                rest.push_str(line);
+                continue;
+            }
+            if line.ends_with('\n') {
+                rest.push('\n');
+            }
+            let name = line.trim().trim_start_matches(":doc ").trim();
+            let (plain, html) = self.describe(name).unwrap_or_else(|| {
+                let nothing = "No documentation found".to_owned();
+                (nothing.clone(), nothing)
+            });
+            content
+                .entry("text/plain".to_owned())
+                .or_default()
+                .push_str(&plain);
+            content
+                .entry("text/html".to_owned())
+                .or_default()
+                .push_str(&html);
+        }
+        rest.push_str(&text[end..]);
+        Some((rest, content))
     }
 
     /// What evcxr analyses for a text, and where a byte of the text is in it.

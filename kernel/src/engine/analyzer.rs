@@ -37,8 +37,14 @@ use ra_ap_project_model::{CargoConfig, ProjectManifest, ProjectWorkspace, RustLi
 use sources::{Folder, SESSION, Sources};
 use std::path::{Path, PathBuf};
 
-/// The project of a template, in its folder.
+/// The project of a template, in its folder: the crates that every cell may lead to.
 const PROJECT: &str = "project.json";
+/// The same with all crates; those that only few cells lead to cost half a second (measured).
+const WHOLE_PROJECT: &str = "project-whole.json";
+/// What a text names that leads to the others. (The prelude gives `forkline::libc`.)
+const RARE: [&str; 2] = ["libc", "forkline::"];
+/// Every text has this one.
+const USUAL: &str = "forkline::prelude::*";
 /// Environment variable: tools that rust-analyzer starts are to be the real ones (see `stand_in`).
 pub const REAL_TOOLS: &str = "FORKLINE_REAL_TOOLS";
 
@@ -68,6 +74,8 @@ pub struct Analyzer {
     folders: Vec<Folder>,
     /// The dependencies of the crates in use, as Cargo.toml has them.
     dependencies: Vec<(String, String)>,
+    /// Whether no crate is left out.
+    is_whole: bool,
 }
 
 impl Analyzer {
@@ -77,19 +85,26 @@ impl Analyzer {
     /// The template has no such file.
     pub fn of_template(session: &Path) -> anyhow::Result<Analyzer> {
         let manifest = std::fs::read_to_string(home::template_dir().join("Cargo.toml"))?;
-        let file = home::template_dir().join(PROJECT);
+        let mut analyzer = Analyzer::empty(session);
+        analyzer.dependencies = dependencies_in(&manifest);
+        analyzer.load(PROJECT)?;
+        Ok(analyzer)
+    }
+
+    /// Takes the crates from a file of the template.
+    fn load(&mut self, name: &str) -> anyhow::Result<()> {
+        let file = home::template_dir().join(name);
         let text = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
         let project: Project = serde_json::from_slice(&text)?;
-        let mut analyzer = Analyzer::empty(session);
-        analyzer.folders.clone_from(&project.folders);
-        analyzer.dependencies = dependencies_in(&manifest);
-        let files = analyzer.sources.read(&project.folders);
+        let files = self.sources.read(&project.folders);
         let graph = project.graph(|path| match path {
-            Some(path) => analyzer.sources.id(path),
+            Some(path) => self.sources.id(path),
             None => Some(SESSION),
         });
-        analyzer.apply(files, graph);
-        Ok(analyzer)
+        self.folders = project.folders;
+        self.is_whole = name == WHOLE_PROJECT;
+        self.apply(files, graph);
+        Ok(())
     }
 
     fn empty(session: &Path) -> Analyzer {
@@ -100,6 +115,7 @@ impl Analyzer {
             text: String::new(),
             folders: Vec::new(),
             dependencies: Vec::new(),
+            is_whole: false,
         }
     }
 
@@ -115,6 +131,13 @@ impl Analyzer {
     pub fn set_text(&mut self, text: String) {
         if text == self.text {
             return;
+        }
+        if !self.is_whole && leads_to_rare_crates(&text) {
+            // Without them their names are unknown; that is no reason to know nothing.
+            if let Err(error) = self.load(WHOLE_PROJECT) {
+                eprintln!("forkline: the analyzer lacks some crates: {error:#}");
+                self.is_whole = true;
+            }
         }
         let mut change = ChangeWithProcMacros::default();
         change.change_file(SESSION, Some(text.clone()));
@@ -171,6 +194,7 @@ impl Analyzer {
             },
             &Default::default(),
         );
+        self.is_whole = true;
         self.apply(files, graph);
         Ok(())
     }
@@ -231,13 +255,14 @@ pub fn write_project(template: &Path) -> anyhow::Result<()> {
             SESSION => None,
             id => analyzer.sources.path(id).map(str::to_owned),
         },
-    )
-    .visible();
+    );
     anyhow::ensure!(
         project.crates.iter().any(|one| one.root.is_none()),
         "the crate of the cells is not among those that cargo tells"
     );
-    std::fs::write(template.join(PROJECT), serde_json::to_vec(&project)?)?;
+    std::fs::write(template.join(WHOLE_PROJECT), serde_json::to_vec(&project)?)?;
+    let usual = serde_json::to_vec(&project.usual())?;
+    std::fs::write(template.join(PROJECT), usual)?;
     Ok(())
 }
 
@@ -246,7 +271,27 @@ pub fn has_project(template: &Path) -> bool {
     template.join(PROJECT).exists()
 }
 
+fn leads_to_rare_crates(text: &str) -> bool {
+    let rest = text.replace(USUAL, "");
+    // The macro that shows results is everywhere, too.
+    let rest = rest.replace("forkline::__", "");
+    RARE.iter().any(|name| rest.contains(name))
+}
+
 fn absolute(path: &Path) -> anyhow::Result<AbsPathBuf> {
     let path = Utf8PathBuf::try_from(path.to_owned())?;
     AbsPathBuf::try_from(path).map_err(|path| anyhow::anyhow!("{path} is not absolute"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_that_few_cells_lead_to_are_loaded_when_they_are_named() {
+        let usual = "use forkline::prelude::*; let _ = forkline::__result!(x);";
+        assert!(!leads_to_rare_crates(usual));
+        assert!(leads_to_rare_crates(&format!("{usual} use forkline::libc;")));
+        assert!(leads_to_rare_crates("let f = forkline::time::now();"));
+    }
 }

@@ -214,6 +214,11 @@ impl Engine {
     /// # Errors
     /// There is no usable Rust toolchain, or no place for the session's files.
     pub fn start(settings: Settings, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Engine> {
+        // It reads the libraries while everything else starts.
+        let early = template::recorded();
+        let mut analysis = early
+            .as_ref()
+            .and_then(|_| Analysis::start(&settings.session));
         let record = match template::ensure(false, progress) {
             Ok(record) => Some(record),
             Err(error) => {
@@ -223,10 +228,12 @@ impl Engine {
                 None
             }
         };
-        // It reads the libraries while everything else starts.
-        let analysis = record
-            .as_ref()
-            .and_then(|_| Analysis::start(&settings.session));
+        if record != early {
+            // It has begun with a template that is no more.
+            analysis = record
+                .as_ref()
+                .and_then(|_| Analysis::start(&settings.session));
+        }
         let session = template::SessionDir::create(settings.session)?;
         if analysis.is_some() {
             driver::stand_in::answer_analysis(&session.path)?;
@@ -342,6 +349,8 @@ impl Engine {
             prepared.with_types(typed.columns.clone());
         }
         let given = typed.as_ref().map_or(&prepared.text, |typed| &typed.text);
+        let described = self.documentation(given);
+        let given = described.as_ref().map_or(given, |(text, _)| text);
         self.locator.begin(number, &prepared);
         let items = prepared
             .statements
@@ -355,7 +364,13 @@ impl Engine {
         let result = self.context.execute(given);
         self.note_commands(text);
         result
-            .map(|outputs| outputs.content_by_mime_type)
+            .map(|outputs| {
+                let mut content = described.map_or_else(Content::new, |(_, content)| content);
+                for (kind, text) in outputs.content_by_mime_type {
+                    content.entry(kind).or_default().push_str(&text);
+                }
+                content
+            })
             .map_err(|error| failure(error, cell, &prepared, number))
     }
 
