@@ -124,6 +124,14 @@ def test_main_takes_only_the_runtime_hook_from_evcxr() -> None:
     no_lines(found, "main.rs may call evcxr::runtime_hook and nothing else of evcxr:")
 
 
+def test_only_the_engine_knows_rust_analyzer() -> None:
+    others = [p for p in RUST if not inside(p, "kernel/src/engine")]
+    no_lines(
+        lines_with(r"(?<![\w:])ra_ap_\w+(::|\s*;)", others),
+        "rust-analyzer's crates are called in kernel/src/engine alone:",
+    )
+
+
 def test_only_the_protocol_knows_zeromq() -> None:
     others = [p for p in RUST if not inside(p, "kernel/src/protocol", "kernel/src/doctor")]
     no_lines(

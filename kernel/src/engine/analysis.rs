@@ -9,7 +9,7 @@
 use super::analyzer::Analyzer;
 use super::annotate::{self, Annotated};
 use super::driver::dependencies_in;
-use super::{Candidate, Completion, Content, Engine, cell};
+use super::{Candidate, Completion, Content, Engine, RustSource, cell, driver};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -25,7 +25,6 @@ pub struct Analysis {
 enum State {
     Starting(JoinHandle<anyhow::Result<Analyzer>>),
     Ready(Box<Analyzer>),
-    /// It could not be made, or panicked.
     Failed,
 }
 
@@ -51,8 +50,8 @@ impl Analysis {
         })
     }
 
-    /// The analyzer, when it is there, with the session's dependencies.
-    fn get(&mut self) -> anyhow::Result<&mut Analyzer> {
+    /// Waits until it has started; whether it has.
+    fn wait(&mut self) -> bool {
         if let State::Starting(_) = self.state
             && let State::Starting(thread) = std::mem::replace(&mut self.state, State::Failed)
         {
@@ -64,6 +63,11 @@ impl Analysis {
                 Err(error) => eprintln!("forkline: no analyzer: {error:#}"),
             }
         }
+        matches!(self.state, State::Ready(_))
+    }
+
+    /// The analyzer with the session's dependencies.
+    fn get(&mut self) -> anyhow::Result<&mut Analyzer> {
         let State::Ready(analyzer) = &mut self.state else {
             anyhow::bail!("there is no analyzer in this session");
         };
@@ -74,10 +78,28 @@ impl Analysis {
 }
 
 impl Engine {
+    /// Whether there is an analyzer. If it could not start, evcxr's own takes its place from now on.
+    fn has_analyzer(&mut self) -> bool {
+        let Some(analysis) = &mut self.analysis else {
+            return false;
+        };
+        if analysis.wait() {
+            return true;
+        }
+        self.analysis = None;
+        driver::stand_in::stop_answering_analysis(&self.session.path);
+        if let Err(error) = RustSource::hidden(&self.session.path).and_then(|it| it.reveal()) {
+            eprintln!("forkline: the standard library stays unknown: {error:#}");
+        }
+        // evcxr's loads its project again when Cargo.toml has another text; this is the same to cargo.
+        let _ = self.context.set_opt_level(" 3");
+        false
+    }
+
     /// A cell's text with the types of its variables, for evcxr. None where none are missing, or none
     /// are known.
     pub(super) fn with_types(&mut self, text: &str) -> Option<Annotated> {
-        if self.analysis.is_none() || !annotate::is_needed(text) {
+        if !annotate::is_needed(text) || !self.has_analyzer() {
             return None;
         }
         // Of commands, only those count that bring crates.
@@ -102,7 +124,7 @@ impl Engine {
         let line = text[..position]
             .rfind('\n')
             .map_or(0, |newline| newline + 1);
-        if self.analysis.is_none() || line < cell::code_start(text) {
+        if line < cell::code_start(text) || !self.has_analyzer() {
             return self.complete_by_evcxr(text, position);
         }
         let (source, offset) = self.analysed(text, position)?;
@@ -143,10 +165,10 @@ impl Engine {
 
     /// Documentation of what ends at a byte position: plain text and HTML.
     pub fn inspect(&mut self, text: &str, position: usize) -> Option<(String, String)> {
-        let (plain, html) = if self.analysis.is_none() {
-            self.context.hover_at(text, position).ok()?
-        } else {
+        let (plain, html) = if self.has_analyzer() {
             self.describe(&text[..position])?
+        } else {
+            self.context.hover_at(text, position).ok()?
         };
         (plain != "No documentation found" && !plain.trim().is_empty()).then_some((plain, html))
     }
@@ -175,7 +197,7 @@ impl Engine {
     pub(super) fn documentation(&mut self, text: &str) -> Option<(String, Content)> {
         let end = cell::code_start(text);
         let is_asked = |line: &str| line.trim_start().starts_with(":doc ");
-        if self.analysis.is_none() || !text[..end].lines().any(is_asked) {
+        if !text[..end].lines().any(is_asked) || !self.has_analyzer() {
             return None;
         }
         let mut rest = String::new();

@@ -3,7 +3,7 @@
 //! A script stands in for the worker. It writes down the orders that evcxr sends and answers each as
 //! if the cell had run, so the test sees evcxr's side alone: the orders, and the generated sources.
 
-use evcxr::EvalContext;
+use evcxr::{CommandContext, EvalContext};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -89,4 +89,36 @@ fn evcxr_speaks_the_protocol_that_the_worker_expects() {
 fn last_order(script: &Path) -> String {
     let log = std::fs::read_to_string(script.with_extension("log")).unwrap();
     log.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn evcxr_shows_what_it_analyses_and_takes_types_that_are_written_out() {
+    let dir = std::env::temp_dir().join(format!("forkline-analysed-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let script = dir.join("stand-in");
+    std::fs::write(&script, STAND_IN).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let (context, outputs) = EvalContext::with_subprocess_command(Command::new(&script)).unwrap();
+    std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
+    let mut context = CommandContext::with_eval_context(context);
+
+    // The last `let` of a name says its type, and comments beside a type do not belong to it. (No such type
+    // could be inferred.)
+    let lets = "let a/*x*/: u8/*x*/ = Default::default(); let (b, c) = Default::default();\n\
+                let b: u16 = b; let mut c: u32 = c;";
+    context.execute(lets).unwrap();
+    let mut types: Vec<_> = context.variables_and_types().collect();
+    types.sort();
+    assert_eq!(types, [("a", "u8"), ("b", "u16"), ("c", "u32")]);
+
+    // What it analyses for a completion is left in its source file, a comment in its place.
+    let text = "fn f() {} let d = a; /*mark*/";
+    context.completions(text, text.len() - 3).unwrap();
+    let source = context.last_source().unwrap();
+    let wrapper = source.find("async fn evcxr_analysis_wrapper(").unwrap();
+    assert!(source.find("fn f() {}").unwrap() < wrapper, "{source}");
+    let parameters = &source[wrapper..source.find("let d = a; /*mark*/\n").unwrap()];
+    assert!(parameters.contains("\na: u8,\n"), "{source}");
+    assert!(parameters.contains("\nmut c: u32,\n"), "{source}");
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -1,9 +1,8 @@
-//! When rust-analyzer sees the sources of the standard library.
+//! The sources of the standard library for rust-analyzer.
 //!
-//! evcxr's constructor loads the project into rust-analyzer before anybody can tell it about the
-//! prelude; adding the prelude then loads everything a second time. Reading the standard library is
-//! most of a load (two of three seconds, measured), so the first one gets an empty library: the path
-//! that `RUST_SRC_PATH` names is a link, which is turned to the real sources before the second.
+//! evcxr's own rust-analyzer is to see none, because the session has a better one (see `analyzer`): the path that
+//! `RUST_SRC_PATH` names is a link to an empty library. Where the better one is missing the link is turned to the
+//! real sources, after evcxr's constructor: reading them is most of a load, and its first one is in vain.
 //!
 //! The real sources are a copy without what no cell on this machine can use: tests, and the intrinsics
 //! of other processors and of AVX-512. That is half of the text, a second of each start and 130 MB of

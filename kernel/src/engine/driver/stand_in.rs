@@ -27,6 +27,9 @@ const PROGRAMS: &str = "programs";
 /// The script that is a compiler to evcxr's rust-analyzer alone.
 const RUSTC_SCRIPT: &str = "rustc-for-analysis";
 
+/// The package in whose name evcxr tries a dependency.
+const TRIAL: &str = "\"evcxr_dummy_validate_dep\"";
+
 const CARGO: &str = "cargo";
 const RUSTUP: &str = "rustup";
 const WRAPPER: &str = "forkline-rustc-wrapper";
@@ -165,6 +168,11 @@ pub fn wrapper_path(dir: &Path) -> PathBuf {
     dir.join(WRAPPER)
 }
 
+/// It sees what there is again.
+pub fn stop_answering_analysis(session: &Path) {
+    let _ = std::fs::remove_file(session.join(FOR_ANALYSIS));
+}
+
 fn cargo(arguments: &[OsString]) -> ! {
     if arguments
         .first()
@@ -201,12 +209,37 @@ fn metadata(arguments: &[OsString]) -> ! {
         println!("{{}}");
         std::process::exit(0)
     }
+    let tried = service::is_session().then(trial).flatten();
+    if let Some((mark, text)) = &tried
+        && std::fs::read(mark).is_ok_and(|known| known == *text)
+    {
+        println!("{{}}");
+        std::process::exit(0)
+    }
     let versions = std::fs::read("Cargo.lock");
-    let status = real(CARGO, arguments).and_then(|mut command| command.status().ok());
+    let output = real(CARGO, arguments).and_then(|mut command| command.output().ok());
+    let status = output.as_ref().map(|output| output.status);
+    if let Some(output) = &output {
+        use std::io::Write as _;
+        let _ = std::io::stdout().write_all(&output.stdout);
+        let _ = std::io::stderr().write_all(&output.stderr);
+        // evcxr reads warnings: only what had none is known to be good.
+        if let Some((mark, text)) = tried.filter(|_| output.status.success() && output.stderr.is_empty()) {
+            let _ = std::fs::write(mark, text);
+        }
+    }
     if let Ok(versions) = versions {
         let _ = std::fs::write("Cargo.lock", versions);
     }
     std::process::exit(status.and_then(|status| status.code()).unwrap_or(127))
+}
+
+/// A dependency that evcxr tries: the file that remembers the last good one, and what it is to hold. (A cell
+/// with `:dep` is analysed before it is run, and evcxr tries its dependency each time.)
+fn trial() -> Option<(&'static Path, Vec<u8>)> {
+    let text = std::fs::read("Cargo.toml").ok()?;
+    let is_trial = String::from_utf8_lossy(&text).contains(TRIAL);
+    is_trial.then_some((Path::new(".last-trial"), text))
 }
 
 /// Whether the dependency that evcxr tries is the prelude, which is there.
@@ -216,7 +249,7 @@ fn is_trial_of_prelude() -> bool {
     };
     let manifest = Manifest::parse(&text);
     service::is_session()
-        && text.contains("\"evcxr_dummy_validate_dep\"")
+        && text.contains(TRIAL)
         && matches!(&*manifest.dependencies, [(name, configuration)]
             if template::dependency_line() == format!(":dep {name} = {configuration}"))
 }
