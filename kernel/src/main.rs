@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     {
         worker::main();
     }
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == engine::template::RUNTIME) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == engine::template::RUNTIME)
+    {
         engine::template::answer_orders();
     }
     // As its compiler wrapper.

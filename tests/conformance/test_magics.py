@@ -307,3 +307,12 @@ def test_question_about_nonsense_says_so(kernel: Client) -> None:
     result = kernel.execute("?no_such_name_at_all")
     said = result.shown + str(result.content.get("payload", "")) + result.evalue
     result.has("no_such_name_at_all", said, "the answer")
+
+
+def test_what_the_kernel_sets_for_itself_does_not_reach_programs(kernel: Client) -> None:
+    # RUSTC names a compiler for rust-analyzer, PATH begins with stand-ins for cargo and rustup.
+    for code in ['%%bash\necho "[$RUSTC] $(command -v cargo)"', '!echo "[$RUSTC] $(command -v cargo)"']:
+        result = kernel.run(code)
+        assert result.stdout.startswith("[] ") and "forkline" not in result.stdout, result.stdout
+    assert kernel.run('std::env::var_os("RUSTC")').text == "None"
+    assert "rustc-for-analysis" not in kernel.run("%env").stdout

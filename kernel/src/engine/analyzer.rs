@@ -291,7 +291,9 @@ mod tests {
     fn crates_that_few_cells_lead_to_are_loaded_when_they_are_named() {
         let usual = "use forkline::prelude::*; let _ = forkline::__result!(x);";
         assert!(!leads_to_rare_crates(usual));
-        assert!(leads_to_rare_crates(&format!("{usual} use forkline::libc;")));
+        assert!(leads_to_rare_crates(&format!(
+            "{usual} use forkline::libc;"
+        )));
         assert!(leads_to_rare_crates("let f = forkline::time::now();"));
     }
 }

@@ -82,14 +82,23 @@ mod tests {
             .iter()
             .map(|block| (block.label.as_str(), &text[block.range.clone()]))
             .collect();
-        assert_eq!(parts, [("one", "'one: { f(n) }"), ("two", "'two: { g(n) }")]);
+        assert_eq!(
+            parts,
+            [("one", "'one: { f(n) }"), ("two", "'two: { g(n) }")]
+        );
         assert_eq!(found.stray_line, None);
     }
 
     #[test]
     fn what_stands_between_blocks_is_named() {
-        assert_eq!(labelled_blocks("'a: { 1 }\nlet x = 1;\n'b: { 2 }").stray_line, Some(2));
-        assert_eq!(labelled_blocks("{ 1 }\n'outer: loop { break 'outer; }").blocks, []);
+        assert_eq!(
+            labelled_blocks("'a: { 1 }\nlet x = 1;\n'b: { 2 }").stray_line,
+            Some(2)
+        );
+        assert_eq!(
+            labelled_blocks("{ 1 }\n'outer: loop { break 'outer; }").blocks,
+            []
+        );
         assert_eq!(labelled_blocks("").blocks, []);
     }
 }

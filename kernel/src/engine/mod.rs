@@ -35,7 +35,8 @@ pub use blocks::labelled_blocks;
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
 pub use driver::stand_in::{
-    path_without_links, run_if_named as run_if_stand_in, rustc_for_analysis,
+    is_for_analysis as is_rustc_for_analysis, path_without_links, run_if_named as run_if_stand_in,
+    rustc_for_analysis,
 };
 pub use driver::{CacheSummary, Settings as CompilerSettings};
 pub use rust_source::RustSource;

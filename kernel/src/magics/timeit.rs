@@ -38,7 +38,11 @@ fn timeit(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellErro
         None => ("", rest),
     };
     if code.trim().is_empty() {
-        return Err(usage("%timeit", "there is no code to measure", "%timeit my_function(1_000)"));
+        return Err(usage(
+            "%timeit",
+            "there is no code to measure",
+            "%timeit my_function(1_000)",
+        ));
     }
     let mut timer = String::from("forkline::bench::Timer::new()");
     for (option, number) in options {
@@ -46,7 +50,11 @@ fn timeit(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellErro
         timer += &format!(".{method}({number})");
     }
     // All of it on the magic's own line, which precedes the code.
-    let setup = if setup.is_empty() { String::new() } else { format!("{setup};") };
+    let setup = if setup.is_empty() {
+        String::new()
+    } else {
+        format!("{setup};")
+    };
     let separator = if call.body.is_some() { "\n" } else { "" };
     let before = "\n".repeat(call.line - 1);
     let text = format!("{before}{{{setup}{timer}.run(|| ({{{separator}{code}\n}}))}}");
@@ -77,7 +85,10 @@ fn bench(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellError
         ));
     }
     if found.blocks.len() < 2 {
-        let why = format!("it compares labelled blocks, and here are {}", found.blocks.len());
+        let why = format!(
+            "it compares labelled blocks, and here are {}",
+            found.blocks.len()
+        );
         return Err(usage("%%bench", &why, example));
     }
     let mut text = "\n".repeat(call.line - 1) + "{\n";
@@ -95,7 +106,11 @@ fn bench(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellError
             }
             _ => text += &between.replace(';', " "),
         }
-        text += &format!(".case({:?}, || ({}))", block.label, &body[block.range.clone()]);
+        text += &format!(
+            ".case({:?}, || ({}))",
+            block.label,
+            &body[block.range.clone()]
+        );
         end = block.range.end;
     }
     text += ".run()?";
@@ -124,11 +139,14 @@ fn options<'a>(
     let mut found = Vec::new();
     let mut rest = arguments.trim_start();
     while let Some(option) = known.iter().find(|option| {
-        rest.strip_prefix(**option)
-            .is_some_and(|after| after.starts_with(|char: char| char.is_whitespace() || char.is_ascii_digit()))
+        rest.strip_prefix(**option).is_some_and(|after| {
+            after.starts_with(|char: char| char.is_whitespace() || char.is_ascii_digit())
+        })
     }) {
         let after = rest[option.len()..].trim_start();
-        let length = after.find(|char: char| !char.is_ascii_digit()).unwrap_or(after.len());
+        let length = after
+            .find(|char: char| !char.is_ascii_digit())
+            .unwrap_or(after.len());
         let number: u64 = after[..length].parse().unwrap_or(0);
         if number == 0 {
             let word = after.split_whitespace().next().unwrap_or("nothing");
@@ -158,7 +176,10 @@ mod tests {
     #[test]
     fn options_come_first_and_take_numbers() {
         let parse = |text| options(text, "%timeit", &["-n", "-r"]).map_err(|error| error.traceback);
-        assert_eq!(parse("-n 10 -r5 f(-n)"), Ok((vec![("-n", 10), ("-r", 5)], "f(-n)")));
+        assert_eq!(
+            parse("-n 10 -r5 f(-n)"),
+            Ok((vec![("-n", 10), ("-r", 5)], "f(-n)"))
+        );
         assert_eq!(parse("-x + 1"), Ok((vec![], "-x + 1")));
         assert_eq!(parse("-negative()"), Ok((vec![], "-negative()")));
         assert!(parse("-n many f()").unwrap_err()[0].contains("followed by many"));

@@ -7,7 +7,7 @@ use super::cells::Runner;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
 use super::profile;
-use crate::engine::{Content, Engine, Failure, path_without_links};
+use crate::engine::{Content, Engine, Failure, is_rustc_for_analysis, path_without_links};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -273,6 +273,9 @@ impl<'a> CellContext<'a> {
             "PATH".to_owned(),
             users_path().to_string_lossy().into_owned(),
         );
+        if is_rustc_for_analysis(std::env::var_os("RUSTC")) {
+            all.remove("RUSTC");
+        }
         for (name, value) in changed {
             match value.as_str() {
                 Some(value) => all.insert(name, value.to_owned()),
@@ -324,6 +327,9 @@ impl<'a> CellContext<'a> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env("PATH", users_path());
+        if is_rustc_for_analysis(std::env::var_os("RUSTC")) {
+            command.env_remove("RUSTC");
+        }
         for (name, value) in self.runner.shared.outputs.environment() {
             match value.as_str() {
                 Some(value) => command.env(name, value),

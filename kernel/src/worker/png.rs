@@ -57,7 +57,11 @@ mod tests {
         let picture = render(&image("µs ≤ β"), 2.0).unwrap();
         let pixels = tiny_skia::Pixmap::decode_png(&picture).unwrap();
         assert_eq!((pixels.width(), pixels.height()), (120, 40));
-        let drawn = pixels.pixels().iter().filter(|pixel| pixel.alpha() > 0).count();
+        let drawn = pixels
+            .pixels()
+            .iter()
+            .filter(|pixel| pixel.alpha() > 0)
+            .count();
         assert!(drawn > 100, "{drawn} pixels");
     }
 

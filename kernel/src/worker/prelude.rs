@@ -261,7 +261,8 @@ unsafe extern "C" fn render_png(
     let svg = String::from_utf8_lossy(svg);
     // A panic of the renderer must not reach the caller, whose standard library is another one.
     let rendered = std::panic::catch_unwind(|| super::png::render(&svg, scale as f32));
-    let rendered = rendered.unwrap_or_else(|_| Err("the renderer failed on this picture".to_owned()));
+    let rendered =
+        rendered.unwrap_or_else(|_| Err("the renderer failed on this picture".to_owned()));
     let (is_picture, bytes) = match rendered {
         Ok(picture) => (1, picture),
         Err(why) => (0, why.into_bytes()),

@@ -372,7 +372,9 @@ mod tests {
         let project: Project = serde_json::from_str(&text).unwrap();
         let paths = ["", "/libc/lib.rs", "/a/lib.rs", "/b/lib.rs"];
         let graph = project.graph(|path| {
-            let number = paths.iter().position(|known| *known == path.unwrap_or(""))?;
+            let number = paths
+                .iter()
+                .position(|known| *known == path.unwrap_or(""))?;
             Some(FileId::from_raw(number as u32))
         });
         let mut host = ra_ap_ide::AnalysisHost::default();

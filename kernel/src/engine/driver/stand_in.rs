@@ -224,7 +224,9 @@ fn metadata(arguments: &[OsString]) -> ! {
         let _ = std::io::stdout().write_all(&output.stdout);
         let _ = std::io::stderr().write_all(&output.stderr);
         // evcxr reads warnings: only what had none is known to be good.
-        if let Some((mark, text)) = tried.filter(|_| output.status.success() && output.stderr.is_empty()) {
+        if let Some((mark, text)) =
+            tried.filter(|_| output.status.success() && output.stderr.is_empty())
+        {
             let _ = std::fs::write(mark, text);
         }
     }
