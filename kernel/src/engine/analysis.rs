@@ -9,8 +9,10 @@
 use super::analyzer::Analyzer;
 use super::annotate::{self, Annotated};
 use super::driver::dependencies_in;
-use super::{Candidate, Completion, Content, Engine, RustSource, cell, driver};
+use super::{Candidate, Completion, Content, Engine, RustSource, analyzer, cell, driver};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 /// Stands in a text at the place that is asked for.
@@ -20,6 +22,8 @@ const MARK: &str = "/*forkline-mark*/";
 pub struct Analysis {
     state: State,
     session: PathBuf,
+    /// Somebody waits for the analyzer to start.
+    wanted: Arc<AtomicBool>,
 }
 
 enum State {
@@ -32,21 +36,27 @@ impl Analysis {
     /// Begins to load what the template knows; none if it knows nothing.
     pub fn start(session: &Path) -> Option<Analysis> {
         let folder = session.to_owned();
-        if !super::analyzer::has_project(&crate::home::template_dir()) {
+        if !analyzer::has_project(&crate::home::template_dir()) {
             return None;
         }
+        let wanted = Arc::new(AtomicBool::new(false));
+        let is_wanted = Arc::clone(&wanted);
         let thread = std::thread::Builder::new()
             .name("analyzer".to_owned())
-            // As much as rust-analyzer gives its threads: inference recurses.
-            .stack_size(8 << 20)
+            .stack_size(analyzer::STACK)
             .spawn(move || {
                 let mut analyzer = Analyzer::of_template(&folder)?;
                 analyzer.warm_up();
+                // Pairs with the store in `wait`; a late answer costs a tenth of a second.
+                if !is_wanted.load(Ordering::Relaxed) {
+                    analyzer.warm_up_more();
+                }
                 Ok(analyzer)
             });
         Some(Analysis {
             state: State::Starting(thread.ok()?),
             session: session.to_owned(),
+            wanted,
         })
     }
 
@@ -55,6 +65,7 @@ impl Analysis {
         if let State::Starting(_) = self.state
             && let State::Starting(thread) = std::mem::replace(&mut self.state, State::Failed)
         {
+            self.wanted.store(true, Ordering::Relaxed);
             let loaded = thread.join().unwrap_or_else(|_| {
                 Err(anyhow::anyhow!("rust-analyzer panicked while it started"))
             });
@@ -72,7 +83,7 @@ impl Analysis {
             anyhow::bail!("there is no analyzer in this session");
         };
         let manifest = std::fs::read_to_string(self.session.join("Cargo.toml"))?;
-        analyzer.follow(dependencies_in(&manifest))?;
+        analyzer.follow(dependencies_in(&manifest));
         Ok(analyzer)
     }
 }

@@ -62,6 +62,19 @@ let shared = std::sync::Arc::new(std::sync::Mutex::new(0));
 let handle = std::thread::spawn(move || receiver.recv().unwrap());
 }
 ";
+/// What comes after that, and a place for a completion at the end.
+const WARM_UP_MORE: &str = "use forkline::prelude::*;
+async fn evcxr_analysis_wrapper() {
+let (sender, receiver) = crossbeam::channel::unbounded::<u64>();
+let shared = Arc::new(parking_lot::Mutex::new(0_u64));
+let (left, right) = rayon::join(|| 1, || 2);
+let words: Vec<String> = \"a b\".split(' ').map(String::from).collect();
+let elapsed = Instant::now().elapsed();
+let count = Arc::new(AtomicUsize::new(0));
+words.";
+
+/// As much as rust-analyzer gives its threads: it recurses into types.
+pub const STACK: usize = 8 << 20;
 
 /// The session's own rust-analyzer.
 pub struct Analyzer {
@@ -127,6 +140,13 @@ impl Analyzer {
         let _ = self.variables();
     }
 
+    /// Looks at what comes after the first cells, if there is time for it.
+    pub fn warm_up_more(&mut self) {
+        self.set_text(WARM_UP_MORE.to_owned());
+        let _ = self.variables();
+        let _ = self.complete(WARM_UP_MORE.len());
+    }
+
     /// Takes another text of the cells' source.
     pub fn set_text(&mut self, text: String) {
         if text == self.text {
@@ -145,18 +165,17 @@ impl Analyzer {
         self.text = text;
     }
 
-    /// Follows a change of the dependencies; asks cargo for the crates if there is one.
-    ///
-    /// # Errors
-    /// cargo refuses the session's Cargo.toml.
-    pub fn follow(&mut self, dependencies: Vec<(String, String)>) -> anyhow::Result<()> {
+    /// Follows a change of the dependencies: asks cargo for the crates. If it refuses, the crates known so far
+    /// go on to be known.
+    pub fn follow(&mut self, dependencies: Vec<(String, String)>) {
         if dependencies == self.dependencies {
-            return Ok(());
+            return;
         }
-        let session = self.session.clone();
-        self.load_by_cargo(&session)?;
         self.dependencies = dependencies;
-        Ok(())
+        let session = self.session.clone();
+        if let Err(error) = self.load_by_cargo(&session) {
+            eprintln!("forkline: the analyzer does not know the new dependencies: {error:#}");
+        }
     }
 
     fn load_by_cargo(&mut self, dir: &Path) -> anyhow::Result<()> {
@@ -175,11 +194,13 @@ impl Analyzer {
             .to_roots()
             .into_iter()
             .flat_map(|root| {
+                let is_local = root.is_local;
                 let without: Vec<PathBuf> =
                     root.exclude.into_iter().map(AbsPathBuf::into).collect();
                 root.include.into_iter().map(move |path| Folder {
                     path: path.into(),
                     without: without.clone(),
+                    is_local,
                 })
             })
             // The cells' source is not read.
@@ -221,7 +242,7 @@ fn prepare(db: &RootDatabase) {
     let (sender, receiver) = crossbeam_channel::unbounded::<Crate>();
     let helper = db.clone();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let behind = move || {
             ra_ap_hir::attach_db(&helper, || {
                 for one in receiver {
                     TraitImpls::for_crate(&helper, one);
@@ -229,7 +250,10 @@ fn prepare(db: &RootDatabase) {
                     crate_lang_items(&helper, one);
                 }
             });
-        });
+        };
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        // Without it this thread does the same later.
+        let _ = thread.spawn_scoped(scope, behind);
         // Dependencies come first.
         for &one in all_crates(db).iter() {
             crate_def_map(db, one);

@@ -249,6 +249,8 @@ impl Runner {
                 _ => completion_reply(code, position..position, &[]),
             }
         });
+        // A front end that has this reply may ask again at once.
+        self.shared.queue.almost_done();
         wire.reply(message, "complete_reply", reply);
         wire.status(&message.parent, "idle");
     }
@@ -266,6 +268,7 @@ impl Runner {
             "data": data,
             "metadata": {},
         });
+        self.shared.queue.almost_done();
         wire.reply(message, "inspect_reply", reply);
         wire.status(&message.parent, "idle");
     }

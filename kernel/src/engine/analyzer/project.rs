@@ -353,6 +353,7 @@ mod tests {
                 .map(|path| Folder {
                     path: path.into(),
                     without: Vec::new(),
+                    is_local: false,
                 })
                 .to_vec(),
             crates: vec![

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Folder {
     pub path: PathBuf,
     pub without: Vec<PathBuf>,
+    /// The user may change what is in it.
+    pub is_local: bool,
 }
 
 /// Numbers of files. The first one is the cells' source, which is not read.
@@ -44,24 +46,32 @@ impl Sources {
         self.paths.get(id.index() as usize).map(String::as_str)
     }
 
-    /// Reads all sources in folders that have not been read yet.
+    /// Reads all sources in folders that have not been read yet, and in those that the user may change.
     pub fn read(&mut self, folders: &[Folder]) -> Vec<(FileId, String)> {
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         for folder in folders {
-            if self.read.insert(folder.path.clone()) {
+            if self.read.insert(folder.path.clone()) || folder.is_local {
+                let first = found.len();
                 list(&folder.path, &folder.without, &mut seen, &mut found);
+                if !folder.is_local {
+                    let new: Vec<String> = found.drain(first..).collect();
+                    found.extend(new.into_iter().filter(|path| !self.ids.contains_key(path)));
+                }
             }
         }
-        found.retain(|path| !self.ids.contains_key(path));
         let texts = read_all(&found);
         let mut files = Vec::with_capacity(found.len());
         for (path, text) in found.into_iter().zip(texts) {
             let Some(text) = text else { continue };
-            let id = FileId::from_raw(self.paths.len() as u32);
-            self.ids.insert(path.clone(), id);
-            self.paths.push(path);
-            files.push((id, text));
+            let next = FileId::from_raw(self.paths.len() as u32);
+            let id = *self.ids.entry(path.clone()).or_insert(next);
+            if id == next {
+                self.paths.push(path);
+            }
+            if id != SESSION {
+                files.push((id, text));
+            }
         }
         files
     }
@@ -140,6 +150,7 @@ mod tests {
         let folder = Folder {
             path: dir.clone(),
             without: vec![dir.join("target")],
+            is_local: false,
         };
         let mut sources = Sources::new(Path::new("/session/src/lib.rs"));
         let mut texts: Vec<_> = sources
@@ -149,7 +160,12 @@ mod tests {
             .collect();
         texts.sort();
         assert_eq!(texts, ["a.rs", "b/c.rs"]);
-        assert!(sources.read(&[folder]).is_empty());
+        assert!(sources.read(std::slice::from_ref(&folder)).is_empty());
+        let local = Folder {
+            is_local: true,
+            ..folder
+        };
+        assert_eq!(sources.read(&[local]).len(), 2);
         let id = sources.id(dir.join("a.rs").to_str().unwrap()).unwrap();
         assert_eq!(sources.path(id), dir.join("a.rs").to_str());
         assert_eq!(sources.id("/session/src/lib.rs"), Some(SESSION));
