@@ -6,6 +6,9 @@
 //! libraries as hard links, everything that cargo may write to as real copies. Cargo then finds all
 //! dependencies fresh.
 //!
+//! Beside what is compiled it has the crates written down for rust-analyzer (see `analyzer`), so that a session
+//! need not ask cargo for them.
+//!
 //! What always holds: a template is used only by the toolchain, the forkline version and the prelude
 //! text that it was built from (its `forkline.json` says which); nothing in a session writes to it.
 
