@@ -92,8 +92,9 @@ def test_errors_are_those_of_the_cell_as_written(
     assert "/*" not in result.traceback, result.story("what was written in for evcxr is shown")
 
 
-def test_a_reference_to_a_local_is_marked_where_its_name_is(kernel: Client) -> None:
-    cell = "let local = 5; let escaping = &local;"
+@pytest.mark.parametrize("pattern", ["escaping = &local", "(escaping, other) = (&local, 1)"])
+def test_a_reference_to_a_local_is_marked_where_its_name_is(kernel: Client, pattern: str) -> None:
+    cell = f"let local = 5; let {pattern};"
     result = kernel.execute(cell).expect_error("CompileError")
     result.has("contains a reference with a non-static lifetime", result.evalue)
     lines = result.traceback.splitlines()

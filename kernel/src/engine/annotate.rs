@@ -24,6 +24,16 @@ const END: &str = "/*:forkline*/";
 pub struct Annotated {
     pub text: String,
     pub columns: Columns,
+    /// Where evcxr finds the names that got a `let` of their own, and where the user wrote them.
+    pub names: Vec<MovedName>,
+}
+
+/// A name in two texts: line and column of each, from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedName {
+    pub at: (usize, usize),
+    pub length: usize,
+    pub written: (usize, usize),
 }
 
 /// Whether evcxr would have to find out a type in this text.
@@ -45,6 +55,7 @@ pub fn annotate(text: &str, known: &[Let]) -> Option<Annotated> {
     }
     let mut edits = Edits::default();
     let mut last = String::new();
+    let mut moved = Vec::new();
     for (statement, known) in statements.iter().zip(known) {
         if !lacks_type(statement) {
             continue;
@@ -59,10 +70,17 @@ pub fn annotate(text: &str, known: &[Let]) -> Option<Annotated> {
             continue;
         }
         let mut rebound = String::new();
-        for variable in &known.variables {
+        let names = statement
+            .node
+            .pat()
+            .into_iter()
+            .flat_map(|pattern| names(&pattern));
+        for (variable, name) in known.variables.iter().zip(names) {
             if let Some(kind) = &variable.kind {
                 let mutable = if variable.is_mutable { "mut " } else { "" };
+                let written = statement.start + usize::from(name.text_range().start());
                 let name = &variable.name;
+                moved.push((name.clone(), written));
                 rebound.push_str(&format!(
                     "{BEGIN}let {mutable}{name}: {kind} = {name};{END}"
                 ));
@@ -73,12 +91,56 @@ pub fn annotate(text: &str, known: &[Let]) -> Option<Annotated> {
             None => last.push_str(&rebound),
         }
     }
-    let (mut text, columns) = edits.apply(text);
+    let source = text;
+    let (mut text, columns) = edits.apply(source);
     if !last.is_empty() {
         text.push('\n');
         text.push_str(&last);
     }
-    Some(Annotated { text, columns })
+    let names = moved_names(&text, source, &moved);
+    Some(Annotated {
+        text,
+        columns,
+        names,
+    })
+}
+
+/// Finds the `let`s that were put in, which stand in the order of the names.
+fn moved_names(text: &str, source: &str, moved: &[(String, usize)]) -> Vec<MovedName> {
+    let mut from = 0;
+    let mut found = Vec::new();
+    let begin = format!("{BEGIN}let ");
+    for (name, written) in moved {
+        let Some(start) = text[from..].find(&begin).map(|at| from + at + begin.len()) else {
+            break;
+        };
+        from = start;
+        let is_mutable = text[start..].starts_with("mut ");
+        let at = start + if is_mutable { "mut ".len() } else { 0 };
+        found.push(MovedName {
+            at: place(text, at),
+            length: name.chars().count(),
+            written: place(source, *written),
+        });
+    }
+    found
+}
+
+/// Line and column of a byte, from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let number = text[..at].matches('\n').count() + 1;
+    (number, text[line..at].chars().count() + 1)
+}
+
+/// The names in a pattern, in the order in which the analyzer tells them.
+fn names(pattern: &ast::Pat) -> Vec<SyntaxNode> {
+    pattern
+        .syntax()
+        .descendants()
+        .filter_map(ast::IdentPat::cast)
+        .filter_map(|binding| Some(binding.name()?.syntax().clone()))
+        .collect()
 }
 
 /// A generated source without what [`annotate`] has put in, and the way back.
@@ -234,6 +296,22 @@ mod tests {
         assert!(is_needed("let (a, b) = c;"));
         assert!(is_needed("let a: Vec<_> = b;"));
         assert!(annotate("let a = 1;", &[known("let a = 2;", &[])]).is_none());
+    }
+
+    #[test]
+    fn names_that_are_defined_again_stand_where_they_were_written() {
+        let text = "let (a, mut b) = f();\nb += 1;";
+        let pair = known(
+            "let (a, mut b) = f();",
+            &[("a", Some("A")), ("mut b", Some("B"))],
+        );
+        let annotated = annotate(text, &[pair]).unwrap();
+        let written: Vec<_> = annotated.names.iter().map(|name| name.written).collect();
+        assert_eq!(written, [(1, 6), (1, 13)]);
+        for (name, expected) in annotated.names.iter().zip(["a: A", "b: B"]) {
+            let line = annotated.text.lines().nth(name.at.0 - 1).unwrap();
+            assert!(line[name.at.1 - 1..].starts_with(expected), "{line}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! The text is cut into statements exactly as evcxr cuts it, because `source_map` finds them again
 //! in the source that evcxr generates.
 
+use super::annotate::MovedName;
 use super::driver::{Columns, Edits};
 use super::thread_local;
 use ra_ap_syntax::ast;
@@ -26,6 +27,7 @@ pub struct Prepared {
     columns: Columns,
     /// From the text with types written in, if evcxr got that, to `text`.
     types: Columns,
+    names: Vec<MovedName>,
     pub statements: Vec<Statement>,
 }
 
@@ -46,9 +48,28 @@ impl Prepared {
             .original(line, self.types.original(line, column))
     }
 
+    /// Line and column in the cell, from 1, of a place in the text that evcxr got.
+    pub fn place_in_cell(&self, line: usize, column: usize) -> (usize, usize) {
+        let moved = self.names.iter().find(|name| {
+            let columns = name.at.1..=name.at.1 + name.length;
+            name.at.0 == line && columns.contains(&column)
+        });
+        match moved {
+            Some(name) => {
+                let (line, start) = name.written;
+                (
+                    line,
+                    self.columns.original(line, start + column - name.at.1),
+                )
+            }
+            None => (line, self.column_in_cell(line, column)),
+        }
+    }
+
     /// evcxr got a text with types written in.
-    pub fn with_types(&mut self, columns: Columns) {
+    pub fn with_types(&mut self, columns: Columns, names: Vec<MovedName>) {
         self.types = columns;
+        self.names = names;
     }
 }
 
@@ -78,6 +99,7 @@ pub fn prepare(cell: &str, show_result: bool) -> Prepared {
         text,
         columns,
         types: Columns::default(),
+        names: Vec::new(),
         statements,
     }
 }

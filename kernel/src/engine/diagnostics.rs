@@ -207,7 +207,7 @@ fn byte_range(
     end: (usize, usize),
 ) -> Option<Range<usize>> {
     let offset = |(line, column): (usize, usize)| {
-        let column = prepared.column_in_cell(line, column);
+        let (line, column) = prepared.place_in_cell(line, column);
         let start: usize = cell
             .split_inclusive('\n')
             .take(line.checked_sub(1)?)

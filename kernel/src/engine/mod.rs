@@ -347,7 +347,7 @@ impl Engine {
         let mut prepared = cell::prepare(text, show);
         let typed = self.with_types(&prepared.text);
         if let Some(typed) = &typed {
-            prepared.with_types(typed.columns.clone());
+            prepared.with_types(typed.columns.clone(), typed.names.clone());
         }
         let given = typed.as_ref().map_or(&prepared.text, |typed| &typed.text);
         let described = self.documentation(given);
