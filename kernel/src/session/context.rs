@@ -70,6 +70,14 @@ impl<'a> CellContext<'a> {
                  started again: variables of earlier cells are gone\n",
             );
             (result, facts) = self.attempt(text);
+        } else if matches!(result, Err(Failure::WorkerEnded(_)))
+            && !facts.started
+            && facts.load_failed.is_none()
+            && !self.interrupted()
+        {
+            // It ended before this cell, which only the order to run it has shown.
+            self.print("stderr", WORKER_LOST);
+            (result, facts) = self.attempt(text);
         }
         let (behind, anew): (Vec<&String>, _) = facts
             .lost
@@ -176,11 +184,7 @@ impl<'a> CellContext<'a> {
         if !self.runner.shared.outputs.take_worker_lost() {
             return Ok(());
         }
-        self.print(
-            "stderr",
-            "the worker ended while no cell was running (killed from outside, or by a thread of an \
-             earlier cell): variables are gone, functions, types and imports are still defined\n",
-        );
+        self.print("stderr", WORKER_LOST);
         match &mut self.runner.engine {
             Ok(engine) => engine
                 .replace_worker()
@@ -405,6 +409,10 @@ impl<'a> CellContext<'a> {
         self.wants_end = true;
     }
 }
+
+/// What is said when a worker has ended between cells.
+const WORKER_LOST: &str = "the worker ended while no cell was running (killed from outside, or by a thread of an earlier cell): \
+     variables are gone, functions, types and imports are still defined\n";
 
 /// PATH as the user has it: without the links through which evcxr finds the compile driver.
 fn users_path() -> std::ffi::OsString {

@@ -112,6 +112,8 @@ pub struct Facts {
     pub crash: Option<Crash>,
     /// Why the cell's library could not be loaded.
     pub load_failed: Option<String>,
+    /// The cell's code has begun to run.
+    pub started: bool,
     /// The prelude was built anew; the cell has not run.
     pub prelude_changed: bool,
     /// Variables lost because their type was defined anew.

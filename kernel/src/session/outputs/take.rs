@@ -79,6 +79,7 @@ impl Outputs {
                     current.running = pid;
                     current.run = frame.run;
                     current.ran_in = pid;
+                    current.facts.started = true;
                 }
             }
             Kind::RunEnded => {
