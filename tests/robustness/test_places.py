@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -60,3 +62,49 @@ def test_a_dependency_that_cannot_be_had_costs_nothing(start_kernel: Callable[..
     result.has("surely_no_crate_of_this_name", plain(result.traceback))
     assert kernel.run("kept.len()").text == "3"
     assert kernel.run("(0..10_u64).into_par_iter().sum::<u64>()").text == "45"
+
+
+@contextmanager
+def mounted(place: Path, options: str) -> Iterator[Path]:
+    """A file system in memory; a machine on which none can be mounted skips."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "forkline-test", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"mount needs root: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_becomes_full_costs_no_variables(start_kernel: Callable[..., Client], tmp_path: Path) -> None:
+    with mounted(tmp_path / "small disk", "size=2g") as disk:
+        kernel = start_kernel(warm=False, env={"FORKLINE_HOME": str(disk)})
+        kernel.collect(kernel.start_execute("let kept = vec![1, 2, 3];"), timeout=BUILDING).expect_ok()
+        filler = disk / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 20))
+            except OSError:
+                pass
+            file.flush()
+        for code in ["kept.len() + 1_000_001", "let another = String::from(\"text\");"]:
+            result = kernel.execute(code).expect_error("DiskFull")
+            for part in ["the disk is full", "why:", "do:", "No space left on device"]:
+                result.has(part, plain(result.traceback))
+        filler.unlink()
+        assert kernel.run("kept.len()").text == "3"
+        kernel.shutdown()
+
+
+def test_a_home_that_cannot_be_written_is_replaced(start_kernel: Callable[..., Client], tmp_path: Path) -> None:
+    with mounted(tmp_path / "read only", "ro") as home:
+        elsewhere = tmp_path / "temporary"
+        elsewhere.mkdir()
+        kernel = start_kernel(warm=False, env={"FORKLINE_HOME": str(home), "TMPDIR": str(elsewhere)})
+        request = kernel.start_execute("(0..10_u64).into_par_iter().sum::<u64>()")
+        assert kernel.collect(request, timeout=BUILDING).expect_ok().text == "45"
+        assert any(elsewhere.glob("forkline-*/*/template"))
+        kernel.shutdown()

@@ -228,8 +228,35 @@ fn signal_name(signal: i32) -> &'static str {
     }
 }
 
+/// How the system says that a disk is full (ENOSPC).
+const NO_SPACE: &str = "No space left on device";
+
+/// The error for a cell that could not be compiled because the disk is full; `told` is what the tool said.
+fn disk_full(told: &str) -> CellError {
+    let folder = crate::home::version_dir();
+    let line = told.lines().find(|line| line.contains(NO_SPACE));
+    CellError::new(
+        "DiskFull",
+        format!(
+            "the cell could not be compiled: the disk is full\n\
+             why: {}\n\
+             do:  free some space where {} lies, then run the cell again; variables are still there\n     \
+             %cache clear removes the cells that were compiled before",
+            line.unwrap_or(NO_SPACE).trim(),
+            folder.display(),
+        ),
+    )
+}
+
 /// The error for an evaluation that the engine gave up.
 pub fn from_engine(failure: Failure, facts: &Facts) -> CellError {
+    let told = match &failure {
+        Failure::Compile(failure) => failure.traceback.join("\n"),
+        Failure::WorkerEnded(text) | Failure::Refused(text) => text.clone(),
+    };
+    if told.contains(NO_SPACE) {
+        return disk_full(&told);
+    }
     match failure {
         Failure::Compile(failure) => failure.into(),
         Failure::WorkerEnded(status) => worker_ended(&status, facts),
