@@ -7,6 +7,7 @@ mod engine;
 mod home;
 mod install;
 mod magics;
+mod processes;
 mod protocol;
 mod session;
 mod worker;

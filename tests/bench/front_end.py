@@ -140,6 +140,25 @@ class Kernel:
                 return max(replied, idle) - asked
         raise NoAnswer(f"{self.name}: {code!r} did not end\n{self.last_words()}")
 
+    def printed(self, code: str) -> str:
+        """What a cell prints; returns when it has ended."""
+        request = self.start_cell(code)
+        text, idle, replied = "", False, False
+        for channel, message, _ in self.messages(LIMIT):
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            content = message["content"]
+            if channel == "shell":
+                if content["status"] != "ok":
+                    raise NoAnswer(f"{self.name}: {code!r} failed\n" + json.dumps(content, indent=1))
+                replied = True
+            elif message["header"]["msg_type"] == "stream":
+                text += content["text"]
+            idle |= content.get("execution_state") == "idle"
+            if idle and replied:
+                return text
+        raise NoAnswer(f"{self.name}: {code!r} did not end\n{self.last_words()}")
+
     def wait_printed(self, request: str, text: str) -> None:
         """Until a cell has printed something."""
         for _, message, _ in self.messages(LIMIT):

@@ -46,7 +46,7 @@ def main() -> None:
     with Kernel(options.kernel) as kernel:
         kernel.execute(SETUP)
         for _ in range(options.rounds):
-            for line in printed(kernel, cell).splitlines():
+            for line in kernel.printed(cell).splitlines():
                 name, _, number = line.rpartition(" ")
                 samples[name].append(float(number))
     print("| for each pass (ns) | median | min | max | above the empty loop |\n|---|---|---|---|---|")
@@ -56,25 +56,6 @@ def main() -> None:
         print(f"| {name} | {median:.1f} | {min(found):.1f} | {max(found):.1f} | {median - floor:.1f} |")
     span = statistics.median(samples["span, recorded"]) - floor
     print(f"\nA recorded span: {span:.0f} ns, target under 100: {'met' if span < 100 else 'not met'}.")
-
-
-def printed(kernel: Kernel, code: str) -> str:
-    """What a cell printed."""
-    request = kernel.start_cell(code)
-    text, idle, replied = "", False, False
-    for channel, message, _ in kernel.messages(180):
-        if message["parent_header"].get("msg_id") != request:
-            continue
-        content = message["content"]
-        if channel == "iopub" and message["header"]["msg_type"] == "stream":
-            text += content["text"]
-        idle |= channel == "iopub" and content.get("execution_state") == "idle"
-        replied |= channel == "shell"
-        if channel == "shell" and content["status"] != "ok":
-            raise RuntimeError(json.dumps(content, indent=1))
-        if idle and replied:
-            return text
-    raise RuntimeError("the cell did not end")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ pub use blocks::labelled_blocks;
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;
 pub use driver::stand_in::{
-    is_for_analysis as is_rustc_for_analysis, path_without_links, run_if_named as run_if_stand_in,
-    rustc_for_analysis,
+    as_the_user_has_it, is_rustc_for_analysis, run_if_named as run_if_stand_in, rustc_for_analysis,
+    users_path,
 };
 pub use driver::{CacheSummary, Settings as CompilerSettings};
 pub use rust_source::RustSource;
@@ -245,11 +245,7 @@ impl Engine {
             settings.notify,
         )?;
         let mut command = std::process::Command::new(std::env::current_exe()?);
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        command.env("PATH", path_without_links(&path));
-        if driver::stand_in::is_for_analysis(std::env::var_os("RUSTC")) {
-            command.env_remove("RUSTC");
-        }
+        as_the_user_has_it(&mut command);
         command.env(worker::SIDE_CHANNEL, &settings.side_channel);
         if let Some(group) = settings.process_group {
             command.env(worker::KERNEL_GROUP, group.to_string());

@@ -7,7 +7,9 @@ use super::cells::Runner;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
 use super::profile;
-use crate::engine::{Content, Engine, Failure, is_rustc_for_analysis, path_without_links};
+use crate::engine::{
+    Content, Engine, Failure, as_the_user_has_it, is_rustc_for_analysis, users_path,
+};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -277,7 +279,7 @@ impl<'a> CellContext<'a> {
             "PATH".to_owned(),
             users_path().to_string_lossy().into_owned(),
         );
-        if is_rustc_for_analysis(std::env::var_os("RUSTC")) {
+        if is_rustc_for_analysis() {
             all.remove("RUSTC");
         }
         for (name, value) in changed {
@@ -329,11 +331,8 @@ impl<'a> CellContext<'a> {
                 Stdio::null()
             })
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .env("PATH", users_path());
-        if is_rustc_for_analysis(std::env::var_os("RUSTC")) {
-            command.env_remove("RUSTC");
-        }
+            .stderr(Stdio::piped());
+        as_the_user_has_it(command);
         for (name, value) in self.runner.shared.outputs.environment() {
             match value.as_str() {
                 Some(value) => command.env(name, value),
@@ -413,8 +412,3 @@ impl<'a> CellContext<'a> {
 /// What is said when a worker has ended between cells.
 const WORKER_LOST: &str = "the worker ended while no cell was running (killed from outside, or by a thread of an earlier cell): \
      variables are gone, functions, types and imports are still defined\n";
-
-/// PATH as the user has it: without the links through which evcxr finds the compile driver.
-fn users_path() -> std::ffi::OsString {
-    path_without_links(&std::env::var_os("PATH").unwrap_or_default())
-}

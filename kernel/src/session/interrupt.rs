@@ -1,6 +1,7 @@
 //! Interrupting whatever the engine does: a cell's code, or a compile.
 
 use super::outputs::Outputs;
+use crate::processes;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -118,7 +119,8 @@ pub fn kill_group(pid: i32) {
 /// Ends all processes below this one, apart from the worker and its own: cargo, rustc, a shell.
 pub fn kill_children(worker: Option<i32>) {
     let spared = |pid: i32| Some(pid) == worker || is_worker(pid);
-    for pid in below(std::process::id() as i32, &processes(), spared) {
+    let processes: Vec<(i32, i32)> = processes::all().map(|one| (one.pid, one.parent)).collect();
+    for pid in below(std::process::id() as i32, &processes, spared) {
         // SAFETY: a plain system call on a process that is below this one.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
@@ -145,37 +147,9 @@ fn is_worker(pid: i32) -> bool {
     executable(&pid.to_string()).is_some_and(|exe| Some(exe) == executable("self"))
 }
 
-/// All processes and their parents.
-fn processes() -> Vec<(i32, i32)> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let status = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            // The name in parentheses may hold anything, spaces and parentheses included.
-            let (_, rest) = status.rsplit_once(')')?;
-            let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
-            Some((pid, parent))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_child_is_among_the_processes() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
-        let pair = (child.id() as i32, std::process::id() as i32);
-        let found = processes().contains(&pair);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(found);
-    }
 
     #[test]
     fn what_is_below_a_spared_process_is_spared() {

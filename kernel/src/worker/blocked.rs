@@ -16,6 +16,7 @@
 //! A thread that computes is not for this room: the kernel ends the worker then.
 
 use super::channel;
+use crate::processes::{self, Process};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -254,28 +255,11 @@ fn signal_children(age: Duration, signal: i32) {
     // SAFETY: sysconf has no preconditions.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
     let begun = (uptime - age.as_secs_f64()) * ticks;
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        let Ok(status) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let Some((_, rest)) = status.rsplit_once(')') else {
-            continue;
-        };
-        // Fields 4 and 22 of proc(5); the first of `rest` is field 3.
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let number = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok());
-        let is_child = number(1) == Some(f64::from(std::process::id() as i32));
-        // Ticks are whole: a child of the first moment counts.
-        if is_child && number(19).is_some_and(|started| started >= begun - 1.0) {
-            // SAFETY: a plain system call.
-            unsafe { libc::kill(pid, signal) };
-        }
+    let mine = std::process::id() as i32;
+    // Ticks are whole: a child of the first moment counts.
+    let is_young = |one: &Process| one.parent == mine && one.started as f64 >= begun - 1.0;
+    for child in processes::all().filter(is_young) {
+        // SAFETY: a plain system call.
+        unsafe { libc::kill(child.pid, signal) };
     }
 }

@@ -622,8 +622,9 @@ fn channel() -> &'static Channel {
     CHANNEL.get().expect("the side channel is opened first")
 }
 
-/// A panic while the lock was held cannot leave half a frame behind: sending does not panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A panic while the lock was held cannot leave half a frame behind: sending does not panic. (Nor can it with
+/// what `worker` itself holds, which is assigned whole.)
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())

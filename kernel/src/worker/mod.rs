@@ -30,12 +30,13 @@ mod profile;
 mod sentinels;
 
 pub use backtrace::CELL_LIBRARY;
+use channel::lock;
 use frames::Kind;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{BufRead, BufReader};
 use std::os::fd::FromRawFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Environment variable: path of the kernel's side channel socket.
@@ -190,13 +191,6 @@ fn run_age() -> Duration {
     lock(&BEFORE)
         .as_ref()
         .map_or(Duration::ZERO, |before| before.wall.elapsed())
-}
-
-/// A panic cannot leave these half done: they are assigned whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 type CellFunction = unsafe extern "C" fn(*mut c_void) -> *mut c_void;

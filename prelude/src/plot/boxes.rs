@@ -68,19 +68,7 @@ impl Boxes {
 
     #[inline(never)]
     fn draw(&self) -> Result<Picture, PlotError> {
-        if self.samples.is_empty() {
-            return Err(PlotError::NoData {
-                title: self.title.clone(),
-            });
-        }
-        for (label, samples) in &self.samples {
-            let of = check::Of {
-                title: &self.title,
-                series: label,
-            };
-            of.has_points(samples.len())?;
-            of.values(samples, &self.values)?;
-        }
+        check::samples(&self.title, &self.samples, &self.values)?;
         let labels: Vec<String> = self
             .samples
             .iter()

@@ -8,6 +8,24 @@ pub(super) struct Of<'a> {
     pub(super) series: &'a str,
 }
 
+/// There are samples, and all of them can be drawn on the axis.
+pub(super) fn samples(
+    title: &str,
+    samples: &[(String, Vec<f64>)],
+    axis: &Axis,
+) -> Result<(), PlotError> {
+    if samples.is_empty() {
+        return Err(PlotError::NoData {
+            title: title.to_owned(),
+        });
+    }
+    samples.iter().try_for_each(|(series, values)| {
+        let of = Of { title, series };
+        of.has_points(values.len())?;
+        of.values(values, axis)
+    })
+}
+
 impl Of<'_> {
     pub(super) fn has_points(&self, n: usize) -> Result<(), PlotError> {
         if n > 0 {

@@ -61,19 +61,7 @@ impl Histogram {
 
     #[inline(never)]
     fn draw(&self) -> Result<Picture, PlotError> {
-        if self.samples.is_empty() {
-            return Err(PlotError::NoData {
-                title: self.title.clone(),
-            });
-        }
-        for (label, samples) in &self.samples {
-            let of = check::Of {
-                title: &self.title,
-                series: label,
-            };
-            of.has_points(samples.len())?;
-            of.values(samples, &self.values)?;
-        }
+        check::samples(&self.title, &self.samples, &self.values)?;
         let onto = |value: &f64| {
             if self.values.is_log() {
                 value.log10()

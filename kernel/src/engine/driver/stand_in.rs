@@ -130,9 +130,23 @@ pub fn rustc_for_analysis(dir: &Path) -> PathBuf {
     dir.join(RUSTC_SCRIPT)
 }
 
-/// Whether a value of `RUSTC` is for rust-analyzer alone.
-pub fn is_for_analysis(value: Option<OsString>) -> bool {
-    value.is_some_and(|value| Path::new(&value).file_name() == Some(OsStr::new(RUSTC_SCRIPT)))
+/// Whether `RUSTC` in this process's environment is for rust-analyzer alone.
+pub fn is_rustc_for_analysis() -> bool {
+    std::env::var_os("RUSTC")
+        .is_some_and(|value| Path::new(&value).file_name() == Some(OsStr::new(RUSTC_SCRIPT)))
+}
+
+/// PATH as the user has it: without the links through which evcxr finds the compile driver.
+pub fn users_path() -> OsString {
+    path_without_links(&std::env::var_os("PATH").unwrap_or_default())
+}
+
+/// Takes out of a program's environment what this process has set for evcxr's tools.
+pub fn as_the_user_has_it(command: &mut Command) {
+    command.env("PATH", users_path());
+    if is_rustc_for_analysis() {
+        command.env_remove("RUSTC");
+    }
 }
 
 /// From now on evcxr's rust-analyzer sees a crate without dependencies in this session.
@@ -343,8 +357,7 @@ fn exec(name: &str, arguments: &[OsString]) -> ! {
 
 /// The real tool's command.
 fn real(name: &str, arguments: &[OsString]) -> Option<Command> {
-    let path = path_without_links(&std::env::var_os("PATH").unwrap_or_default());
-    let program = std::env::split_paths(&path)
+    let program = std::env::split_paths(&users_path())
         .map(|dir| dir.join(name))
         .find(|program| program.is_file());
     let Some(program) = program else {
@@ -352,9 +365,7 @@ fn real(name: &str, arguments: &[OsString]) -> Option<Command> {
         return None;
     };
     let mut command = Command::new(program);
-    command.args(arguments).env("PATH", &path);
-    if is_for_analysis(std::env::var_os("RUSTC")) {
-        command.env_remove("RUSTC");
-    }
+    command.args(arguments);
+    as_the_user_has_it(&mut command);
     Some(command)
 }
