@@ -8,6 +8,7 @@
 //! earlier cell left behind; and never one that is unwinding already.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::rt;
 
@@ -33,6 +34,33 @@ pub fn check() {
 /// Whether the user has interrupted the cell, for code that wants to stop in its own way.
 pub fn requested() -> bool {
     PENDING.load(Ordering::Relaxed)
+}
+
+/// How long a wait of this library goes on before it looks whether the cell was interrupted.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Waits in slices until `step` has a result or the deadline is over; an interrupt of the cell unwinds between two
+/// slices. `step` waits no longer than it is told. It is called at least once, the last time with no time left.
+pub(crate) fn wait<R>(
+    deadline: Option<Instant>,
+    mut step: impl FnMut(Duration) -> Option<R>,
+) -> Option<R> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let slice = left.map_or(SLICE, |left| left.min(SLICE));
+        if let Some(result) = step(slice) {
+            return Some(result);
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return None;
+        }
+        check();
+    }
+}
+
+/// The end of a wait of this length; none if the clock does not reach so far.
+pub(crate) fn deadline(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
 }
 
 #[cold]

@@ -14,7 +14,7 @@
 //! * showing a value does not move it.
 //!
 //! The libraries are used as they are, under their own names: [`rayon`], [`crossbeam`],
-//! [`parking_lot`], [`tokio`], [`plotters`], [`libc`].
+//! [`parking_lot`], [`tokio`], [`serde`], [`plotters`], [`libc`].
 //!
 //! ```
 //! use forkline::prelude::*;
@@ -24,28 +24,36 @@
 //! display(&Markdown::new(format!("**{even}** even numbers")));
 //! ```
 
-pub use {crossbeam, libc, parking_lot, plotters, rayon, tokio};
+pub use {crossbeam, libc, parking_lot, plotters, rayon, serde, tokio};
 
 pub mod bench;
+pub mod check;
 pub mod device;
 pub mod display;
+pub mod executors;
 pub mod input;
 pub mod interrupt;
 mod json;
 pub mod local;
+pub mod models;
 pub mod plot;
+pub mod processes;
 pub mod progress;
 #[doc(hidden)]
 pub mod rt;
+mod runnable;
 #[doc(hidden)]
 pub mod store;
 pub mod table;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
+pub mod threads;
 pub mod trace;
 
 #[doc(hidden)]
 pub use interrupt::check as __check;
+pub use runnable::Runnable;
 
 /// The names that every cell starts with.
 ///
@@ -59,7 +67,9 @@ pub mod prelude {
     pub use std::time::{Duration, Instant};
 
     pub use rayon::prelude::*;
-    pub use {crossbeam, parking_lot, plotters, rayon, tokio};
+    /// The traits and the derive macros.
+    pub use serde::{Deserialize, Serialize};
+    pub use {crossbeam, parking_lot, plotters, rayon, serde, tokio};
 
     pub use crate::bench;
     pub use crate::device;
@@ -73,4 +83,6 @@ pub mod prelude {
     /// Both the module and the macro.
     pub use crate::table;
     pub use crate::trace;
+    pub use crate::{Runnable, executors, models, processes, tasks, threads};
+    pub use crate::{check, check_eq};
 }

@@ -277,7 +277,8 @@ impl Engine {
             driver,
             session,
             analysis,
-            prelude: record.map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_line())),
+            prelude: record
+                .map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_lines().join("\n"))),
             own_results: false,
             cell_settings: None,
         };

@@ -75,12 +75,16 @@ pub fn recorded() -> Option<Record> {
     serde_json::from_str(&text).ok()
 }
 
-/// The line that makes the prelude a dependency of the cells.
-pub fn dependency_line() -> String {
+/// The lines that make the prelude a dependency of the cells, and serde, which is the prelude's own copy: the
+/// code that its derive macros write names the crate, which no `use` could give.
+pub fn dependency_lines() -> [String; 2] {
     let path = home::prelude_dir();
     // TOML's basic strings escape as JSON's do.
     let path = serde_json::Value::from(path.to_string_lossy());
-    format!(":dep forkline = {{ path = {path} }}")
+    [
+        format!(":dep forkline = {{ path = {path} }}"),
+        ":dep serde = { version = \"1\", features = [\"derive\"] }".to_owned(),
+    ]
 }
 
 /// What goes into a template now.
@@ -275,7 +279,10 @@ pub fn build_here() -> anyhow::Result<()> {
     });
     // evcxr has tried the compiler with no dependency, over which cargo forgot the versions.
     fs::write("Cargo.lock", LOCK_FILE)?;
-    context.execute(&format!("{}\nuse forkline::prelude::*;", dependency_line()))?;
+    context.execute(&format!(
+        "{}\nuse forkline::prelude::*;",
+        dependency_lines().join("\n")
+    ))?;
     Ok(())
 }
 

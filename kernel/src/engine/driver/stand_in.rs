@@ -267,7 +267,7 @@ fn is_trial_of_prelude() -> bool {
     service::is_session()
         && text.contains(TRIAL)
         && matches!(&*manifest.dependencies, [(name, configuration)]
-            if template::dependency_line() == format!(":dep {name} = {configuration}"))
+            if template::dependency_lines().contains(&format!(":dep {name} = {configuration}")))
 }
 
 /// While the template is built there is no kernel: calls of the compiler are written down beside it.

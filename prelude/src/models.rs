@@ -1,0 +1,1 @@
+//! Models of machines and of memory, to experiment with.

@@ -1,0 +1,1 @@
+//! Asynchronous tasks on the one runtime of this process, and an event loop to learn from.
