@@ -31,6 +31,7 @@ pub mod check;
 pub mod device;
 pub mod display;
 pub mod executors;
+mod function;
 pub mod input;
 pub mod interrupt;
 mod json;
@@ -53,7 +54,7 @@ pub mod trace;
 
 #[doc(hidden)]
 pub use interrupt::check as __check;
-pub use runnable::Runnable;
+pub use {function::Function, runnable::Runnable};
 
 /// The names that every cell starts with.
 ///
