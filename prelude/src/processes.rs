@@ -22,3 +22,11 @@ pub use fork::fork;
 pub use pool::{Imap, Pending, Pool, PoolBuilder};
 pub use process::{ActiveChild, Process, active_children, spawn, wait_any};
 pub use registry::{ProcessInfo, cpu_count, current};
+mod linux;
+mod queue;
+mod ring;
+mod shared;
+#[cfg(test)]
+mod testing;
+
+pub use queue::{JoinableQueue, Queue, QueueError};
