@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, c_void};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::PanicHookInfo;
+use std::panic::{Location, PanicHookInfo};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::thread;
@@ -22,7 +22,7 @@ use crate::processes::child;
 use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// A frame with a MIME bundle to show.
 pub const DISPLAY: u32 = 1;
@@ -65,6 +65,17 @@ pub struct Host {
         take: unsafe extern "C" fn(context: *mut c_void, bytes: *const u8, len: usize),
         context: *mut c_void,
     ) -> u32,
+    /// Asks the kernel for the place in a cell of a line of a cell's source: `address` lies in the cell's library,
+    /// `file` and `line` are the compiler's. Writes at most `cap` bytes of UTF-8 to `out`, such as `cell [3], line 2`,
+    /// and returns how many; 0 if the line is not the user's.
+    pub locate: unsafe extern "C" fn(
+        address: *const c_void,
+        file: *const u8,
+        file_len: usize,
+        line: u32,
+        out: *mut u8,
+        cap: usize,
+    ) -> usize,
 }
 
 /// Written once by [`forkline_rt_start`] (release), read by [`host`] (acquire).
@@ -137,7 +148,8 @@ pub fn ask(prompt: &str, password: bool) -> Answer {
     }
 }
 
-fn on_cell_thread() -> bool {
+/// Whether the calling thread is the one that runs cells.
+pub(crate) fn on_cell_thread() -> bool {
     // SAFETY: `Host::on_cell_thread` asks for nothing.
     host().is_some_and(|host| unsafe { (host.on_cell_thread)() } != 0)
 }
@@ -174,6 +186,28 @@ pub fn render_png(svg: &str, scale: f64) -> Result<Vec<u8>, String> {
         1 => Ok(taken),
         _ => Err(String::from_utf8_lossy(&taken).into_owned()),
     }
+}
+
+/// Where in a cell this is: `cell [3], line 2`. None outside of cells, and where there is no kernel to ask. Takes a
+/// moment: the kernel knows, and answers when it has seen all that was printed before.
+pub(crate) fn locate(location: &'static Location<'static>) -> Option<String> {
+    let host = host()?;
+    let file = location.file();
+    let mut out = [0_u8; 64];
+    let address: *const Location<'static> = location;
+    // SAFETY: all pointers are valid for the whole call; the worker writes at most what fits into `out`.
+    let length = unsafe {
+        (host.locate)(
+            address.cast(),
+            file.as_ptr(),
+            file.len(),
+            location.line(),
+            out.as_mut_ptr(),
+            out.len(),
+        )
+    };
+    let text = std::str::from_utf8(out.get(..length)?).ok()?;
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Writes out what std still holds of a line without its newline, so that frames come after it.

@@ -31,6 +31,12 @@ pub fn capture() -> Vec<(String, u64)> {
     frames
 }
 
+/// The cell's library that an address lies in.
+pub fn cell_library_of(address: usize) -> Option<String> {
+    let (library, _) = library_of(address)?;
+    library.contains(CELL_LIBRARY).then_some(library)
+}
+
 /// The loaded library that an address lies in, and where it begins.
 fn library_of(address: usize) -> Option<(String, usize)> {
     // SAFETY: an all-zero Dl_info is valid; dladdr only writes into it, and the name that it gives

@@ -74,6 +74,8 @@ kinds! {
     PreludeChanged = 27,
     /// Text: the name of a variable that evcxr lost because its type was defined anew.
     VariableLost = 28,
+    /// JSON of a line of a cell's generated source, with a token: which line of which cell is it?
+    Locate = 29,
 
     // From the kernel.
     /// A token to be sent back as `Synced`.
@@ -88,6 +90,8 @@ kinds! {
     Interrupt = 68,
     /// `0` or `1`: whether the runs to come are to be profiled.
     Profile = 69,
+    /// JSON: the token of a `Locate` and the place as text, null if the user did not write the line.
+    Located = 70,
 }
 
 /// One frame, read whole.

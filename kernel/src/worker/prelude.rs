@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Version of the C interface.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What the worker offers to the prelude.
 #[repr(C)]
@@ -36,6 +36,14 @@ struct Host {
         take: unsafe extern "C" fn(*mut c_void, *const u8, usize),
         context: *mut c_void,
     ) -> u32,
+    locate: unsafe extern "C" fn(
+        address: *const c_void,
+        file: *const u8,
+        file_length: usize,
+        line: u32,
+        out: *mut u8,
+        capacity: usize,
+    ) -> usize,
 }
 
 static HOST: Host = Host {
@@ -46,6 +54,7 @@ static HOST: Host = Host {
     mark_pool_thread,
     take_interrupt,
     render_png,
+    locate,
 };
 
 /// What the prelude offers to the worker.
@@ -249,17 +258,44 @@ unsafe extern "C" fn input(
     let prompt = String::from_utf8_lossy(prompt);
     match channel::ask(&prompt, password != 0) {
         Ok(line) => {
-            let mut length = line.len().min(capacity);
-            while !line.is_char_boundary(length) {
-                length -= 1;
-            }
-            // SAFETY: `out` has room for `capacity` bytes and is not part of `line`.
-            unsafe { std::ptr::copy_nonoverlapping(line.as_ptr(), out, length) };
-            length as isize
+            // SAFETY: promised by the caller.
+            unsafe { give(&line, out, capacity) as isize }
         }
         Err(channel::NoInput::NotAllowed) => -1,
         Err(channel::NoInput::Interrupted) => -2,
     }
+}
+
+/// Writes a text, cut to what fits, and returns how many bytes.
+///
+/// # Safety
+/// `out` must be writable for `capacity` bytes.
+unsafe fn give(text: &str, out: *mut u8, capacity: usize) -> usize {
+    let mut length = text.len().min(capacity);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    // SAFETY: `out` has room for `capacity` bytes and is not part of `text`.
+    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), out, length) };
+    length
+}
+
+/// # Safety
+/// `file` must be readable and `out` writable for the lengths given.
+unsafe extern "C" fn locate(
+    address: *const c_void,
+    file: *const u8,
+    file_length: usize,
+    line: u32,
+    out: *mut u8,
+    capacity: usize,
+) -> usize {
+    // SAFETY: promised by the caller.
+    let file = unsafe { std::slice::from_raw_parts(file, file_length) };
+    let place = backtrace::cell_library_of(address as usize)
+        .and_then(|library| channel::locate(&library, &String::from_utf8_lossy(file), line));
+    // SAFETY: promised by the caller.
+    place.map_or(0, |place| unsafe { give(&place, out, capacity) })
 }
 
 /// # Safety

@@ -1,9 +1,10 @@
 //! The side channel's side of [`Outputs`]: what each frame of a worker means.
 
 use super::{ConnectionId, Crash, Outputs, RunTimes, Worker};
-use crate::session::panics::{PanicReport, UserError};
-use crate::worker::frames::{Frame, Kind};
+use crate::session::panics::{PanicReport, UserError, describe};
+use crate::worker::frames::{self, Frame, Kind};
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
 impl Outputs {
@@ -177,13 +178,26 @@ impl Outputs {
                     current.facts.lost.push(text());
                 }
             }
+            Kind::Locate => {
+                let asked = parse();
+                let library = asked["library"].as_str();
+                let file = asked["file"].as_str().unwrap_or_default();
+                let line = asked["line"].as_u64().unwrap_or_default() as usize;
+                let locator = state.locator.as_ref();
+                let place = locator.and_then(|locator| locator.place(library, file, line));
+                let answer = json!({ "token": asked["token"], "place": place.map(describe) });
+                // To whoever asks, which need not be the latest worker.
+                let bytes = frames::encode(Kind::Located, 0, answer.to_string().as_bytes());
+                let _asks_no_more = (&*socket).write_all(&bytes);
+            }
             // What only the kernel says.
             Kind::Sync
             | Kind::SetEnv
             | Kind::Chdir
             | Kind::InputReply
             | Kind::Interrupt
-            | Kind::Profile => {}
+            | Kind::Profile
+            | Kind::Located => {}
         }
     }
 }
