@@ -39,6 +39,7 @@ mod promise;
 mod thread_pool;
 mod wait;
 
+pub(crate) use error::panic_error;
 pub use error::{PoolError, TaskError};
 pub use future::Future;
 pub use map::Results;

@@ -26,6 +26,8 @@ pub enum TaskError {
     Abandoned(&'static str),
     /// To wait here would never end: the result depends on the code that asks for it.
     WouldDeadlock(&'static str),
+    /// It was used in a way that its state does not allow: asked before it is done, or given two results.
+    InvalidState(&'static str),
     /// It was given this error as its outcome.
     Failed(Arc<dyn Error + Send + Sync>),
 }
@@ -62,6 +64,7 @@ impl fmt::Display for TaskError {
             ),
             TaskError::Abandoned(why) => write!(f, "there will be no result: {why}"),
             TaskError::WouldDeadlock(why) => write!(f, "this would wait for ever: {why}"),
+            TaskError::InvalidState(why) => f.write_str(why),
             TaskError::Failed(error) => error.fmt(f),
         }
     }

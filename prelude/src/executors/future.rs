@@ -111,8 +111,18 @@ impl<R> Future<R> {
         self.core.add_callback(Box::new(callback));
     }
 
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.core.lock().ending == Some(Ending::Failed)
+    }
+
+    /// Whether the task has ended; if not, the waker is told when it does.
+    pub(crate) fn poll_done(&self, context: &Context<'_>) -> bool {
+        let mut state = self.core.lock();
+        let is_done = matches!(state.phase, Phase::Done(_) | Phase::Taken);
+        if !is_done {
+            state.waker = Some(context.waker().clone());
+        }
+        is_done
     }
 
     fn take_until(&self, timeout: Option<Duration>) -> Option<Result<R, TaskError>> {
@@ -168,29 +178,32 @@ impl<R> std::future::Future for Future<R> {
     type Output = Result<R, TaskError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.core.lock();
-        match &state.phase {
-            Phase::Done(_) | Phase::Taken => Poll::Ready(take(&mut state.phase)),
-            _ => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if !self.poll_done(context) {
+            return Poll::Pending;
         }
+        Poll::Ready(take(&mut self.core.lock().phase))
     }
 }
 
 impl<R> fmt::Debug for Future<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Future")?;
+        self.describe(f)
+    }
+}
+
+impl<R> Future<R> {
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.core.lock();
         let text = match (&state.phase, state.ending) {
             (Phase::Pending, _) => "pending",
             (Phase::Running, _) => "running",
-            (Phase::Done(Err(error)), _) => return write!(f, "Future(failed: {error})"),
+            (Phase::Done(Err(error)), _) => return write!(f, "(failed: {error})"),
             (_, Some(Ending::Cancelled)) => "cancelled",
             (_, Some(Ending::Failed)) => "failed",
             (Phase::Taken, _) => "done, result taken",
             _ => "done",
         };
-        write!(f, "Future({text})")
+        write!(f, "({text})")
     }
 }

@@ -213,6 +213,11 @@ impl<R> Promise<R> {
         self.settle(Err(TaskError::Cancelled))
     }
 
+    /// Delivers what came of the task.
+    pub(crate) fn conclude(self, outcome: Result<R, TaskError>) {
+        self.settle(outcome);
+    }
+
     /// Runs a task and delivers what comes of it, also a panic. What was cancelled is not run.
     pub(crate) fn fulfil(self, task: impl FnOnce() -> R) {
         if !self.start() {

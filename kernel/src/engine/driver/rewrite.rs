@@ -6,6 +6,7 @@
 //! * Variables carry a number that says what their type means (see `fingerprint`).
 //! * Items that nothing in the cell leads to are left out: evcxr repeats all of them in every cell.
 //! * Statics are exported, so that all cells share one (see `statics`).
+//! * A cell that awaits at its top level is an async block on the prelude's runtime (see `awaiting`).
 //! * Loops begin with a check that lets an interrupt through: `loop` and `while` always, `for` and
 //!   closures only if they call something or loop themselves, so that an innermost loop over numbers
 //!   is vectorised as ever.
@@ -33,6 +34,16 @@ pub const CHECK: &str = "::forkline::__check();";
 /// What stands in place of a line for a variable that the cell does not name.
 pub const UNNAMED: &str = "// not named in this cell";
 
+/// How evcxr calls the statements of a cell.
+pub const CATCH: &str = "std::panic::catch_unwind(";
+/// What evcxr puts around statements in which a `?` stands.
+pub const ASKING_BEGIN: &str = "let _ = (|| -> std::result::Result<(), EvcxrUserCodeError> {";
+pub const ASKING_END: &str = "Ok(())})();";
+/// The name by which evcxr keeps its own runtime.
+pub const EVCXR_RUNTIME: &str = "evcxr_tokio_runtime";
+const RUN_BEGIN: &str = " ::forkline::tasks::__cell(async {";
+const RUN_END: &str = "});";
+
 /// A crate that the session uses.
 pub struct Dependency {
     pub name: String,
@@ -47,6 +58,8 @@ pub struct Cell<'a> {
     /// Texts of the items that the cell itself defines.
     pub items: &'a [String],
     pub dependencies: &'a [Dependency],
+    /// Whether its statements await something.
+    pub awaits: bool,
     /// Leave out nothing, neither variables nor items.
     pub everything: bool,
 }
@@ -212,6 +225,9 @@ impl Rewriting<'_> {
                 if has_store {
                     self.variables(range(item), definitions);
                 }
+                if self.cell.awaits {
+                    self.put_on_runtime(item);
+                }
                 self.checks(item);
             }
             Some(name) if name.text().starts_with("evcxr_") => {}
@@ -261,6 +277,39 @@ impl Rewriting<'_> {
             self.edits
                 .insert(offset + method + "_variable".len(), "_of");
             self.edits.insert(open, argument);
+        }
+    }
+
+    /// Makes the statements of a cell an async block, and has the prelude run it.
+    fn put_on_runtime(&mut self, function: &SyntaxNode) {
+        // evcxr has found out before that something is awaited, and goes its own way.
+        if self.source[range(function)].contains(EVCXR_RUNTIME) {
+            return;
+        }
+        let catch = function.descendants().find(|node| {
+            node.kind() == SyntaxKind::CALL_EXPR && self.source[range(node)].starts_with(CATCH)
+        });
+        let Some(statements) = catch.as_ref().and_then(statements_of_closure) else {
+            return;
+        };
+        // With `?` in it evcxr puts them into one more closure.
+        let asking = statements.children().next().filter(|first| {
+            first.kind() == SyntaxKind::LET_STMT
+                && self.source[range(first)].starts_with(ASKING_BEGIN)
+        });
+        let Some(asking) = asking else {
+            let statements = range(&statements);
+            self.edits.insert(statements.start + 1, RUN_BEGIN);
+            self.edits.insert(statements.end - 1, RUN_END);
+            return;
+        };
+        let range = range(&asking);
+        if self.source[range.clone()].ends_with(ASKING_END) {
+            let begin = range.start..range.start + ASKING_BEGIN.len();
+            let end = range.end - ASKING_END.len()..range.end;
+            self.edits.replace(begin, format!("let _ ={RUN_BEGIN}"));
+            self.edits
+                .replace(end, format!("Ok::<(), EvcxrUserCodeError>(()){RUN_END}"));
         }
     }
 
@@ -424,6 +473,19 @@ fn is_constant(node: &SyntaxNode) -> bool {
     }
 }
 
+/// The statements of the first closure in a call.
+fn statements_of_closure(call: &SyntaxNode) -> Option<SyntaxNode> {
+    let closure = call
+        .descendants()
+        .find(|node| node.kind() == SyntaxKind::CLOSURE_EXPR)?;
+    let block = closure
+        .children()
+        .find(|child| child.kind() == SyntaxKind::BLOCK_EXPR)?;
+    block
+        .children()
+        .find(|child| child.kind() == SyntaxKind::STMT_LIST)
+}
+
 /// The block that is the body of a loop or a closure.
 fn block_of(node: &SyntaxNode) -> Option<SyntaxNode> {
     let block = node
@@ -553,6 +615,7 @@ mod tests {
         let cell = Cell {
             items: &[],
             dependencies: &[],
+            awaits: false,
             everything: true,
         };
         rewrite(source, &cell, Statics::default().begin())
@@ -602,6 +665,40 @@ mod tests {
         }
         let constant = "const fn f() { loop {} }\nstatic A: u8 = { loop {} };\n";
         assert_eq!(rewritten(constant).text.matches(CHECK).count(), 0);
+    }
+
+    #[test]
+    fn a_cell_that_awaits_becomes_an_async_block() {
+        let wrapped = |source: &str| {
+            let cell = Cell {
+                items: &[],
+                dependencies: &[],
+                awaits: true,
+                everything: true,
+            };
+            rewrite(source, &cell, Statics::default().begin()).text
+        };
+        let plain = "fn run_user_code_1() {\nif std::panic::catch_unwind(||{\nf().await;\n}).is_err() {\n}\n}\n";
+        assert_eq!(
+            wrapped(plain),
+            plain
+                .replace(
+                    "(||{",
+                    "(||{ ::forkline::tasks::__cell(async {::forkline::__check();"
+                )
+                .replace("}).is", "});}).is")
+        );
+        let asking = format!(
+            "fn run_user_code_1() {{\nmatch {CATCH}\nstd::panic::AssertUnwindSafe(||{{\n{ASKING_BEGIN}\n\
+             f().await?;\n{ASKING_END}\n}})) {{ \n  Ok(_) => {{}}\n}}}}\n"
+        );
+        let text = wrapped(&asking);
+        assert!(
+            text.contains("\nlet _ = ::forkline::tasks::__cell(async {\nf().await?;\nOk::<(), EvcxrUserCodeError>(())});\n"),
+            "{text}"
+        );
+        let own = plain.replace("f()", "evcxr_tokio_runtime()");
+        assert!(!wrapped(&own).contains("__cell"));
     }
 
     #[test]
