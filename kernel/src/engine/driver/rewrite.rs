@@ -289,28 +289,54 @@ impl Rewriting<'_> {
         let catch = function.descendants().find(|node| {
             node.kind() == SyntaxKind::CALL_EXPR && self.source[range(node)].starts_with(CATCH)
         });
-        let Some(statements) = catch.as_ref().and_then(statements_of_closure) else {
-            return;
+        // To show an error, and if the user wants no panics caught, evcxr leaves that call out.
+        let list = match &catch {
+            Some(catch) => statements_of_closure(catch),
+            None => statements_of_function(function),
         };
-        // With `?` in it evcxr puts them into one more closure.
-        let asking = statements.children().next().filter(|first| {
-            first.kind() == SyntaxKind::LET_STMT
-                && self.source[range(first)].starts_with(ASKING_BEGIN)
+        let Some(list) = list else { return };
+        // With `?` in them evcxr puts the statements into one more closure.
+        let asking = list.children().find(|child| {
+            let text = &self.source[range(child)];
+            text.starts_with(ASKING_BEGIN) && text.ends_with(ASKING_END)
         });
-        let Some(asking) = asking else {
-            let statements = range(&statements);
-            self.edits.insert(statements.start + 1, RUN_BEGIN);
-            self.edits.insert(statements.end - 1, RUN_END);
-            return;
-        };
-        let range = range(&asking);
-        if self.source[range.clone()].ends_with(ASKING_END) {
+        if let Some(asking) = asking {
+            let range = range(&asking);
             let begin = range.start..range.start + ASKING_BEGIN.len();
             let end = range.end - ASKING_END.len()..range.end;
             self.edits.replace(begin, format!("let _ ={RUN_BEGIN}"));
             self.edits
                 .replace(end, format!("Ok::<(), EvcxrUserCodeError>(()){RUN_END}"));
+        } else if catch.is_some() {
+            let list = range(&list);
+            self.edits.insert(list.start + 1, RUN_BEGIN);
+            self.edits.insert(list.end - 1, RUN_END);
+        } else if let Some((begin, end)) = self.between_variables(&list) {
+            self.edits.insert(begin, RUN_BEGIN);
+            self.edits.insert(end, RUN_END);
         }
+    }
+
+    /// Where the statements of a cell begin that stand in the function itself, behind the lines that fetch
+    /// variables, and where the function's value stands.
+    fn between_variables(&self, list: &SyntaxNode) -> Option<(usize, usize)> {
+        const PREPARING: [&str; 3] = [
+            "if evcxr_variable_store.is_null()",
+            "let evcxr_variable_store = ",
+            "{let mut vars_ok",
+        ];
+        let end = range(&list.last_child()?).start;
+        let is_preparing = |child: &SyntaxNode| {
+            let text = &self.source[range(child)];
+            PREPARING.iter().any(|begin| text.starts_with(begin)) || Transfer::parse(text).is_some()
+        };
+        let last = list.children().take_while(is_preparing).last();
+        let begin = last.map_or(range(list).start + 1, |last| range(&last).end);
+        // Lines of variables may be replaced as a whole.
+        let begin = self.source[begin..end]
+            .find('\n')
+            .map_or(begin, |newline| begin + newline + 1);
+        Some((begin, end))
     }
 
     fn export_statics(&mut self, item: &SyntaxNode, definitions: &Definitions<'_>) {
@@ -484,6 +510,11 @@ fn statements_of_closure(call: &SyntaxNode) -> Option<SyntaxNode> {
     block
         .children()
         .find(|child| child.kind() == SyntaxKind::STMT_LIST)
+}
+
+fn statements_of_function(function: &SyntaxNode) -> Option<SyntaxNode> {
+    let body = ast::Fn::cast(function.clone())?.body()?;
+    Some(body.stmt_list()?.syntax().clone())
 }
 
 /// The block that is the body of a loop or a closure.
@@ -697,6 +728,15 @@ mod tests {
             text.contains("\nlet _ = ::forkline::tasks::__cell(async {\nf().await?;\nOk::<(), EvcxrUserCodeError>(())});\n"),
             "{text}"
         );
+        let bare = "fn run_user_code_1() {\nlet evcxr_variable_store = unsafe {&mut *s};\n{let mut vars_ok = true;}\n\
+                    let x = evcxr_variable_store.take_variable::<u8>(stringify!(x));\nf().await;\n\
+                    evcxr_variable_store.put_variable::<u8>(stringify!(x), x);\nevcxr_variable_store\n}\n";
+        let text = wrapped(bare);
+        assert!(
+            text.contains("\n ::forkline::tasks::__cell(async {f().await;\n"),
+            "{text}"
+        );
+        assert!(text.contains("x);\n});evcxr_variable_store\n}"), "{text}");
         let own = plain.replace("f()", "evcxr_tokio_runtime()");
         assert!(!wrapped(&own).contains("__cell"));
     }
