@@ -7,6 +7,7 @@
 //! What always holds: only threads of the cell that is interrupted are unwound, not those that an
 //! earlier cell left behind; and never one that is unwinding already.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +19,11 @@ static PENDING: AtomicBool = AtomicBool::new(false);
 
 /// What unwinds an interrupted thread.
 struct Interrupted;
+
+/// Whether this is what unwinds an interrupted thread, and no panic.
+pub(crate) fn is_interrupt(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Interrupted>()
+}
 
 pub(crate) fn set_pending(pending: bool) {
     PENDING.store(pending, Ordering::Relaxed);

@@ -78,6 +78,8 @@ pub mod prelude {
         Bundle, DisplayHandle, Html, Jpeg, Json, Latex, Markdown, Png, Show, Svg, clear_output,
         display, display_as, display_handle,
     };
+    /// Its methods on every pool, without its name.
+    pub use crate::executors::Executor as _;
     pub use crate::input::{input, password};
     pub use crate::plot::{self, Axis, Figure};
     pub use crate::progress::{self, Progress, par_progress, progress};

@@ -10,6 +10,7 @@
 //! in the source that evcxr generates.
 
 use super::annotate::MovedName;
+use super::awaiting;
 use super::driver::{Columns, Edits};
 use super::thread_local;
 use ra_ap_syntax::ast;
@@ -29,6 +30,8 @@ pub struct Prepared {
     types: Columns,
     names: Vec<MovedName>,
     pub statements: Vec<Statement>,
+    /// Whether something is awaited outside of async blocks and functions.
+    pub awaits: bool,
 }
 
 /// One statement of a cell, as it stands in the text given to evcxr.
@@ -83,12 +86,14 @@ pub fn prepare(cell: &str, show_result: bool) -> Prepared {
     if code.starts_with("//") {
         edits.insert(code_start, " ");
     }
+    let mut awaits = false;
     if show_result {
         let (root, errors) = parse(code);
         // What does not parse goes to the compiler as it is: its message is about the user's text.
         if errors.is_empty()
             && let Some(list) = body(&root)
         {
+            awaits = awaiting::awaits(&list);
             show_last(&list, code_start, &mut edits);
             expand_thread_locals(&list, code_start, &mut edits);
         }
@@ -101,6 +106,7 @@ pub fn prepare(cell: &str, show_result: bool) -> Prepared {
         types: Columns::default(),
         names: Vec::new(),
         statements,
+        awaits,
     }
 }
 

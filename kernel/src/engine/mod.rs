@@ -4,6 +4,7 @@
 //! * `analyzer`     what a cell's text means: types, completions, documentation
 //! * `analysis`     how the engine asks it
 //! * `annotate`     types written into a cell for evcxr
+//! * `awaiting`     whether a cell awaits at its top level
 //! * `blocks`       labelled blocks in a cell
 //! * `driver`       the fast way to a compiled cell
 //! * `template`     the workspace with the prelude built in
@@ -19,6 +20,7 @@
 mod analysis;
 mod analyzer;
 mod annotate;
+mod awaiting;
 mod blocks;
 mod cell;
 mod diagnostics;
@@ -357,6 +359,7 @@ impl Engine {
         self.driver.begin(CurrentCell {
             text: prepared.text.clone(),
             items: items.map(|item| item.text.clone()).collect(),
+            awaits: prepared.awaits,
             settings: self.cell_settings.clone(),
         });
         let result = self.context.execute(given);

@@ -83,6 +83,19 @@ fn evcxr_speaks_the_protocol_that_the_worker_expects() {
         .unwrap();
     assert!(printed < said);
     assert!(source.contains("USER_ERROR_OCCURRED: &str = \"EVCXR_ERROR_OCCURRED\""));
+
+    // The statements are the first closure in the call that catches panics, with a `?` one more inside: where
+    // the driver makes them async.
+    use super::driver::{ASKING_BEGIN, ASKING_END, CATCH};
+    let function = &source[source.find("fn run_user_code_").unwrap()..];
+    let caught = &function[function.find(CATCH).unwrap()..];
+    let begin =
+        format!("\n  std::panic::AssertUnwindSafe(||{{\n{ASKING_BEGIN}\n\"1\".parse::<i32>()?;\n");
+    assert!(caught[CATCH.len()..].starts_with(&begin), "{source}");
+    assert!(
+        caught.contains(&format!("\n{ASKING_END}\n}})) {{ \n")),
+        "{source}"
+    );
     std::fs::remove_dir_all(dir).unwrap();
 }
 

@@ -97,6 +97,8 @@ struct Batch {
     job: Job,
     entry: Entry,
     items: Packet,
+    /// Asked when a worker is about to get it: whether it is still wanted.
+    begins: Option<Box<dyn FnOnce() -> bool + Send>>,
     reply: Box<dyn FnOnce(Reply) + Send>,
 }
 
@@ -489,7 +491,7 @@ impl Pool {
         Args: Message,
     {
         let (pending, completion) = Pending::new(self, Job::new(), None);
-        self.send_one(function, arguments, &pending.job(), move |value| {
+        self.send_one(function, arguments, &pending.job(), None, move |value| {
             completion.complete(value);
         });
         pending
@@ -509,24 +511,31 @@ impl Pool {
     {
         let callback = Some(Box::new(callback) as pending::Callback<F::Output>);
         let (pending, completion) = Pending::new(self, Job::new(), callback);
-        self.send_one(function, arguments, &pending.job(), move |value| {
+        self.send_one(function, arguments, &pending.job(), None, move |value| {
             completion.complete(value);
         });
         pending
     }
 
     /// Calls a function once in one of the workers and hands what came of it to `on_done`, on a thread that serves a
-    /// worker.
+    /// worker. `begins` is asked when its turn comes: whether it is still wanted.
     pub(crate) fn submit<F, Args>(
         &self,
         function: F,
         arguments: Args,
+        begins: impl FnOnce() -> bool + Send + 'static,
         on_done: impl FnOnce(Result<F::Output, ProcessError>) + Send + 'static,
     ) where
         F: Function<Args, Output: Message + Send>,
         Args: Message,
     {
-        self.send_one(function, arguments, &Job::new(), on_done);
+        self.send_one(
+            function,
+            arguments,
+            &Job::new(),
+            Some(Box::new(begins)),
+            on_done,
+        );
     }
 
     fn send_one<F, Args>(
@@ -534,6 +543,7 @@ impl Pool {
         function: F,
         arguments: Args,
         job: &Job,
+        begins: Option<Box<dyn FnOnce() -> bool + Send>>,
         on_done: impl FnOnce(Result<F::Output, ProcessError>) + Send + 'static,
     ) where
         F: Function<Args, Output: Message + Send>,
@@ -549,6 +559,7 @@ impl Pool {
             job: job.clone(),
             entry: Entry::of(super::entry::body::<F, Args>),
             items,
+            begins,
             reply: Box::new(move |reply| {
                 let value = match reply {
                     Reply::Outcome(outcome) => outcome.into_result(&name).and_then(|packet| {
@@ -590,6 +601,7 @@ impl Pool {
                         job: job.clone(),
                         entry: entry.clone(),
                         items: packet,
+                        begins: None,
                         reply: Box::new(move |reply| {
                             if assembly.add(number, number * size, reply)
                                 && let Some(pool) = pool.upgrade()

@@ -22,7 +22,7 @@ mod fingerprint;
 mod reach;
 mod rewrite;
 #[cfg(test)]
-pub use rewrite::knows_store;
+pub use rewrite::{ASKING_BEGIN, ASKING_END, CATCH, knows_store};
 mod service;
 pub mod stand_in;
 mod statics;
@@ -57,6 +57,8 @@ pub struct CurrentCell {
     pub text: String,
     /// Texts of the items that it defines.
     pub items: Vec<String>,
+    /// Whether it awaits something at its top level.
+    pub awaits: bool,
     /// Settings for this cell alone.
     pub settings: Option<Settings>,
 }
@@ -203,6 +205,7 @@ impl State {
                 let cell = rewrite::Cell {
                     items: &items,
                     dependencies: &dependencies,
+                    awaits: self.cell.awaits,
                     everything,
                 };
                 rewrite::rewrite(&source, &cell, self.statics.begin())

@@ -28,7 +28,12 @@ pub(super) fn attend(pool: &Arc<Inner>, place: usize) {
     // What workers print belongs to whatever cell runs.
     rt::mark_pool_thread();
     let mut worker = start(pool, place).ok();
-    while let Some(batch) = next_batch(pool, place, &mut worker) {
+    while let Some(mut batch) = next_batch(pool, place, &mut worker) {
+        if batch.begins.take().is_some_and(|begins| !begins()) {
+            pool.state().slots[place].job = None;
+            (batch.reply)(Reply::Cancelled);
+            continue;
+        }
         let reply = do_batch(pool, place, &mut worker, batch.entry, batch.items);
         pool.state().slots[place].job = None;
         (batch.reply)(reply);

@@ -82,6 +82,7 @@ impl<'a, A: Message, R: Message + Send, I: Iterator<Item = A>> Imap<'a, A, R, I>
                     job: self.job.clone(),
                     entry: self.entry.clone(),
                     items,
+                    begins: None,
                     reply: Box::new(move |reply| {
                         let _nobody_asks_any_more = sender.send((first, count, reply));
                     }),
