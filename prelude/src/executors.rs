@@ -35,6 +35,7 @@
 mod error;
 mod future;
 mod map;
+mod process_pool;
 mod promise;
 mod thread_pool;
 mod wait;
@@ -43,6 +44,7 @@ pub(crate) use error::panic_error;
 pub use error::{PoolError, TaskError};
 pub use future::Future;
 pub use map::Results;
+pub use process_pool::ProcessPool;
 pub use promise::Promise;
 pub use thread_pool::{Builder, ThreadPool};
 pub use wait::{AsCompleted, AsFuture, When, as_completed, as_completed_timeout, wait};

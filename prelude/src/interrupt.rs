@@ -23,9 +23,6 @@ struct Interrupted;
 /// Whether this is what unwinds an interrupted thread, and no panic.
 pub(crate) fn is_interrupt(payload: &(dyn Any + Send)) -> bool {
     payload.is::<Interrupted>()
-/// Whether this is what an interrupt unwinds with.
-pub(crate) fn is_interrupt(panic: &(dyn std::any::Any + Send)) -> bool {
-    panic.is::<Interrupted>()
 }
 
 pub(crate) fn set_pending(pending: bool) {

@@ -22,14 +22,3 @@ pub use fork::fork;
 pub use pool::{Imap, Pending, Pool, PoolBuilder};
 pub use process::{ActiveChild, Process, active_children, spawn, wait_any};
 pub use registry::{ProcessInfo, cpu_count, current};
-mod linux;
-mod packets;
-mod pipe;
-mod queue;
-mod ring;
-mod shared;
-#[cfg(test)]
-mod testing;
-
-pub use pipe::{Connection, IntoIter, Iter, PipeError, Receiver, Sender, duplex, one_way, pipe};
-pub use queue::{JoinableQueue, Queue, QueueError};

@@ -6,6 +6,7 @@
 //! What always holds: a body is called only in a process that loaded the same file of the same library.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ptr::NonNull;
 
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,13 @@ impl Entry {
                 offset: address as usize - map.base,
             }
         }
+    }
+
+    /// A number that is equal for equal entries of one process.
+    pub fn number(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 
     pub fn of(body: Body) -> Entry {

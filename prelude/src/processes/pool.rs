@@ -95,8 +95,12 @@ struct Slot {
 /// Some items of a call on their way.
 struct Batch {
     job: Job,
-    entry: Entry,
-    items: Packet,
+    /// Which function it is for, as a number that is equal for equal functions.
+    kind: u64,
+    /// The items and the function, as they travel.
+    packet: Packet,
+    /// Asked when a worker is about to get it: whether it is still wanted.
+    begins: Option<Box<dyn FnOnce() -> bool + Send>>,
     reply: Box<dyn FnOnce(Reply) + Send>,
 }
 
@@ -119,9 +123,17 @@ struct Job {
 }
 
 impl Job {
+    /// Calls that nobody gives up.
+    fn of_all() -> Job {
+        Job {
+            number: 0,
+            is_cancelled: Arc::default(),
+        }
+    }
+
     fn new() -> Job {
         // Only the numbers count, nothing is ordered by them.
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Job {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             is_cancelled: Arc::default(),
@@ -441,7 +453,7 @@ impl Pool {
     }
 
     /// The values in the order of the items, each as soon as it and those before it are there. Items are taken as they
-    /// are needed, a few ahead, so they may be endless. An item that fails is an error in its place, and the rest goes on.
+    /// are needed, some dozens ahead, so they may be endless. An item that fails is an error in its place, and the rest goes on.
     pub fn imap<F, A, R, I>(&self, function: F, items: I) -> Imap<'_, A, R, I::IntoIter>
     where
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
@@ -479,7 +491,8 @@ impl Pool {
         F: Function<Args, Output: Message + Send>,
         Args: Message,
     {
-        self.apply_async(function, arguments).get_or_cancel()
+        self.apply_as(Job::new(), function, arguments, None)
+            .get_or_cancel()
     }
 
     /// [`apply`](Pool::apply) that does not wait.
@@ -488,11 +501,7 @@ impl Pool {
         F: Function<Args, Output: Message + Send>,
         Args: Message,
     {
-        let (pending, completion) = Pending::new(self, Job::new(), None);
-        self.send_one(function, arguments, &pending.job(), move |value| {
-            completion.complete(value);
-        });
-        pending
+        self.apply_as(Job::of_all(), function, arguments, None)
     }
 
     /// [`apply_async`](Pool::apply_async) with a function that is called with the value or the error. It runs on a
@@ -508,25 +517,45 @@ impl Pool {
         Args: Message,
     {
         let callback = Some(Box::new(callback) as pending::Callback<F::Output>);
-        let (pending, completion) = Pending::new(self, Job::new(), callback);
-        self.send_one(function, arguments, &pending.job(), move |value| {
-            completion.complete(value);
-        });
+        self.apply_as(Job::of_all(), function, arguments, callback)
+    }
+
+    fn apply_as<F, Args>(
+        &self,
+        job: Job,
+        function: F,
+        arguments: Args,
+        callback: Option<pending::Callback<F::Output>>,
+    ) -> Pending<F::Output>
+    where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        let (pending, completion) = Pending::new(self, job, callback);
+        let on_done = move |value| completion.complete(value);
+        self.send_one(function, arguments, &pending.job(), None, on_done);
         pending
     }
 
     /// Calls a function once in one of the workers and hands what came of it to `on_done`, on a thread that serves a
-    /// worker.
+    /// worker. `begins` is asked when its turn comes: whether it is still wanted.
     pub(crate) fn submit<F, Args>(
         &self,
         function: F,
         arguments: Args,
+        begins: impl FnOnce() -> bool + Send + 'static,
         on_done: impl FnOnce(Result<F::Output, ProcessError>) + Send + 'static,
     ) where
         F: Function<Args, Output: Message + Send>,
         Args: Message,
     {
-        self.send_one(function, arguments, &Job::new(), on_done);
+        self.send_one(
+            function,
+            arguments,
+            &Job::of_all(),
+            Some(Box::new(begins)),
+            on_done,
+        );
     }
 
     fn send_one<F, Args>(
@@ -534,6 +563,7 @@ impl Pool {
         function: F,
         arguments: Args,
         job: &Job,
+        begins: Option<Box<dyn FnOnce() -> bool + Send>>,
         on_done: impl FnOnce(Result<F::Output, ProcessError>) + Send + 'static,
     ) where
         F: Function<Args, Output: Message + Send>,
@@ -541,14 +571,18 @@ impl Pool {
     {
         let _carries_nothing = function;
         let name = self.inner.name.clone();
-        let items = match message::encode(&arguments, true) {
-            Ok(items) => items,
+        let entry = Entry::of(super::entry::body::<F, Args>);
+        let packet =
+            message::encode(&arguments, true).and_then(|items| worker::with_entry(items, &entry));
+        let packet = match packet {
+            Ok(packet) => packet,
             Err(error) => return on_done(Err(ProcessError::arguments(&name, &error))),
         };
         self.inner.submit([Batch {
             job: job.clone(),
-            entry: Entry::of(super::entry::body::<F, Args>),
-            items,
+            kind: entry.number(),
+            packet,
+            begins,
             reply: Box::new(move |reply| {
                 let value = match reply {
                     Reply::Outcome(outcome) => outcome.into_result(&name).and_then(|packet| {
@@ -583,13 +617,14 @@ impl Pool {
         for number in 0..count {
             let part: Vec<A> = items.by_ref().take(size).collect();
             let assembly = Arc::clone(&assembly);
-            match message::encode(&part, true) {
+            match message::encode(&part, true).and_then(|items| worker::with_entry(items, &entry)) {
                 Ok(packet) => {
                     let (cancelled, pool) = (job.clone(), Arc::downgrade(&self.inner));
                     batches.push(Batch {
                         job: job.clone(),
-                        entry: entry.clone(),
-                        items: packet,
+                        kind: entry.number(),
+                        packet,
+                        begins: None,
                         reply: Box::new(move |reply| {
                             if assembly.add(number, number * size, reply)
                                 && let Some(pool) = pool.upgrade()

@@ -1,15 +1,18 @@
 //! The thread that serves one worker: starts it, brings it batches, takes what it gives, replaces it when it is gone.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::super::child::Start;
-use super::super::message::{self, MessageError, Packet};
+use super::super::message::{self, MessageError};
 use super::super::outcome::Outcome;
 use super::super::start::{self, Ends};
 use super::super::supervise::Event;
 use super::super::{ProcessError, registry};
-use super::worker::{self, Orders, Progress};
+use super::worker::{Orders, Progress};
 use super::{Batch, Inner, Reply};
 use crate::{interrupt, rt};
 
@@ -22,16 +25,71 @@ struct Worker {
     done: usize,
 }
 
+/// What an attendant knows of batches: those that are with its worker, the oldest first, and how long one takes.
+#[derive(Default)]
+struct Flight {
+    batches: VecDeque<Batch>,
+    kind: u64,
+    /// Of the last ones of this kind; none before the first.
+    average: Option<Duration>,
+    since: Option<Instant>,
+}
+
+/// As much work as is given to a worker ahead of time. Batches that take longer go one by one, so that none waits
+/// for a long one while another worker is idle.
+const AHEAD: Duration = Duration::from_micros(200);
+/// At most so many batches at a time.
+const MOST: usize = 32;
+
+impl Flight {
+    /// How many batches may be with the worker at the same time.
+    fn depth(&self) -> usize {
+        self.average.map_or(1, |average| {
+            let count = AHEAD.as_nanos() / average.as_nanos().max(1);
+            usize::try_from(count).unwrap_or(MOST).clamp(1, MOST)
+        })
+    }
+
+    fn begin(&mut self, batch: Batch) {
+        if self.kind != batch.kind {
+            (self.kind, self.average) = (batch.kind, None);
+        }
+        if self.batches.is_empty() {
+            self.since = Some(Instant::now());
+        }
+        self.batches.push_back(batch);
+    }
+
+    /// The oldest batch is done.
+    fn end(&mut self) -> Option<Batch> {
+        let now = Instant::now();
+        if let Some(since) = self.since.replace(now) {
+            let took = now - since;
+            let average = self
+                .average
+                .map_or(took, |average| (average * 3 + took) / 4);
+            self.average = Some(average);
+        }
+        self.batches.pop_front()
+    }
+}
+
 /// Serves one worker of a pool until the pool ends.
 pub(super) fn attend(pool: &Arc<Inner>, place: usize) {
     interrupt::spare_this_thread();
     // What workers print belongs to whatever cell runs.
     rt::mark_pool_thread();
     let mut worker = start(pool, place).ok();
+    let mut flight = Flight::default();
     while let Some(batch) = next_batch(pool, place, &mut worker) {
-        let reply = do_batch(pool, place, &mut worker, batch.entry, batch.items);
+        launch(pool, place, &mut worker, &mut flight, batch);
+        while !flight.batches.is_empty() {
+            for batch in more_batches(pool, &flight, worker.as_ref()) {
+                launch(pool, place, &mut worker, &mut flight, batch);
+            }
+            land(pool, place, &mut worker, &mut flight);
+        }
         pool.state().slots[place].job = None;
-        (batch.reply)(reply);
         let is_used_up = |worker: &Worker| {
             let most = pool.most_tasks;
             most.is_some_and(|most| worker.done >= most.get())
@@ -45,6 +103,113 @@ pub(super) fn attend(pool: &Arc<Inner>, place: usize) {
     }
     pool.state().attendants -= 1;
     pool.changed.notify_all();
+}
+
+/// More batches of the call that the worker is busy with, if they are short.
+fn more_batches(pool: &Inner, flight: &Flight, worker: Option<&Worker>) -> Vec<Batch> {
+    let (Some(worker), Some(first)) = (worker, flight.batches.front()) else {
+        return Vec::new();
+    };
+    let mut room = flight.depth().saturating_sub(flight.batches.len());
+    if let Some(most) = pool.most_tasks {
+        room = room.min(
+            most.get()
+                .saturating_sub(worker.done + flight.batches.len()),
+        );
+    }
+    if room == 0 {
+        return Vec::new();
+    }
+    let mut state = pool.state();
+    // The others have a right to their share.
+    let share = state.queue.len().div_ceil(pool.workers);
+    let is_alike =
+        |batch: &&Batch| batch.job.number == first.job.number && batch.kind == first.kind;
+    let count = state
+        .queue
+        .iter()
+        .take(room.min(share))
+        .take_while(is_alike)
+        .count();
+    state.queue.drain(..count).collect()
+}
+
+/// Sends a batch to the worker, a new one if there is none.
+fn launch(
+    pool: &Arc<Inner>,
+    place: usize,
+    slot: &mut Option<Worker>,
+    flight: &mut Flight,
+    mut batch: Batch,
+) {
+    if batch.begins.take().is_some_and(|begins| !begins()) {
+        return (batch.reply)(Reply::Cancelled);
+    }
+    let worker = match slot {
+        Some(worker) => worker,
+        None => match start(pool, place) {
+            Ok(worker) => slot.insert(worker),
+            Err(error) => return (batch.reply)(Reply::Lost(0, error)),
+        },
+    };
+    // If it is gone, its end will be seen.
+    let _ = message::send(worker.ends.work.as_fd(), &batch.packet);
+    flight.begin(batch);
+}
+
+/// Waits for what becomes of the oldest batch.
+fn land(pool: &Arc<Inner>, place: usize, slot: &mut Option<Worker>, flight: &mut Flight) {
+    let Some(worker) = slot else {
+        for batch in flight.batches.drain(..) {
+            (batch.reply)(Reply::Ended);
+        }
+        return;
+    };
+    match worker.ends.next(None) {
+        Event::Work(packet) => {
+            worker.done += 1;
+            if let Some(batch) = flight.end() {
+                (batch.reply)(Reply::Outcome(Outcome::from_packet(packet)));
+            }
+        }
+        Event::Ended | Event::Woken => {
+            let (name, is_fresh) = (worker.name.clone(), worker.done == 0);
+            let begun = worker.progress.place(worker.done as u32);
+            let code = reap(pool, place, slot);
+            let is_over = pool.state().is_terminated;
+            // One that died before it saw a batch has not harmed it: another one does it. But not for ever.
+            if (begun.is_some() || is_fresh || is_over)
+                && let Some(batch) = flight.batches.pop_front()
+            {
+                let error = ProcessError::ended(&name, code);
+                (batch.reply)(Reply::Lost(begun.unwrap_or(0), error));
+            }
+            put_back(pool, flight);
+        }
+    }
+}
+
+/// Puts batches that have not been begun in front of the queue again.
+fn put_back(pool: &Inner, flight: &mut Flight) {
+    let mut ended = Vec::new();
+    {
+        let mut state = pool.state();
+        while let Some(batch) = flight.batches.pop_back() {
+            if state.is_terminated || batch.job.is_cancelled.load(Ordering::Relaxed) {
+                ended.push((batch, state.is_terminated));
+            } else {
+                state.queue.push_front(batch);
+            }
+        }
+    }
+    for (batch, is_terminated) in ended {
+        let reply = if is_terminated {
+            Reply::Ended
+        } else {
+            Reply::Cancelled
+        };
+        (batch.reply)(reply);
+    }
 }
 
 /// The next batch in the queue; waits for it, and looks after the worker meanwhile. None at the pool's end.
@@ -92,51 +257,6 @@ fn clear(event: BorrowedFd<'_>) {
     let mut count = [0_u8; 8];
     // SAFETY: an eventfd is read as eight bytes; it does not block.
     unsafe { libc::read(event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
-}
-
-/// Has the worker do a batch, a new one if there is none.
-fn do_batch(
-    pool: &Arc<Inner>,
-    place: usize,
-    slot: &mut Option<Worker>,
-    entry: super::Entry,
-    items: Packet,
-) -> Reply {
-    let packet = match worker::with_entry(items, &entry) {
-        Ok(packet) => packet,
-        Err(error) => return Reply::Lost(0, ProcessError::arguments(&pool.name, &error)),
-    };
-    loop {
-        let worker = match slot {
-            Some(worker) => worker,
-            None => match start(pool, place) {
-                Ok(worker) => slot.insert(worker),
-                Err(error) => return Reply::Lost(0, error),
-            },
-        };
-        let is_fresh = worker.done == 0;
-        worker.progress.reset();
-        let sent = message::send(worker.ends.work.as_fd(), &packet);
-        match worker.ends.next(None) {
-            Event::Work(packet) => {
-                let outcome = Outcome::from_packet(packet);
-                // A fresh one says so if its initializer failed.
-                if sent.is_ok() || is_fresh {
-                    worker.done += 1;
-                    return Reply::Outcome(outcome);
-                }
-            }
-            Event::Ended | Event::Woken => {
-                let (name, begun) = (worker.name.clone(), worker.progress.has_begun());
-                let item = worker.progress.place();
-                let code = reap(pool, place, slot);
-                // One that died before it saw the batch has not harmed it: another one does it, unless the pool ends.
-                if begun || is_fresh || pool.state().is_terminated {
-                    return Reply::Lost(item, ProcessError::ended(&name, code));
-                }
-            }
-        }
-    }
 }
 
 /// Starts a worker and tells it what it is.

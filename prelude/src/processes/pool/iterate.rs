@@ -11,8 +11,8 @@ use super::worker;
 use super::{Batch, Job, Message, Pool, ProcessError, Reply};
 use crate::interrupt;
 
-/// How many batches for each worker are on their way.
-const AHEAD: usize = 4;
+/// How many batches for each worker are on their way at first, and how many once values are taken.
+const AHEAD: [usize; 2] = [4, 32];
 
 /// The values of [`Pool::imap`] or [`Pool::imap_unordered`], each a value or the reason why there is none.
 pub struct Imap<'a, A, R, I> {
@@ -66,8 +66,8 @@ impl<'a, A: Message, R: Message + Send, I: Iterator<Item = A>> Imap<'a, A, R, I>
 
     /// Sends batches until enough are on their way or wait to be taken.
     fn send(&mut self) {
-        let most = AHEAD * self.pool.workers();
-        let mut batches = Vec::new();
+        let [least, most] = AHEAD.map(|ahead| ahead * self.pool.workers());
+        let most = (least + self.next).min(most);
         while !self.is_at_end && self.on_the_way + self.ready.len() / self.chunk_size < most {
             let part: Vec<A> = self.items.by_ref().take(self.chunk_size).collect();
             self.is_at_end = part.len() < self.chunk_size;
@@ -77,22 +77,24 @@ impl<'a, A: Message, R: Message + Send, I: Iterator<Item = A>> Imap<'a, A, R, I>
             let (first, count, sender) = (self.taken, part.len(), self.sender.clone());
             self.taken += count;
             self.on_the_way += 1;
-            match message::encode(&part, true) {
-                Ok(items) => batches.push(Batch {
+            match message::encode(&part, true)
+                .and_then(|items| worker::with_entry(items, &self.entry))
+            {
+                Ok(packet) => self.pool.inner.submit([Batch {
                     job: self.job.clone(),
-                    entry: self.entry.clone(),
-                    items,
+                    kind: self.entry.number(),
+                    packet,
+                    begins: None,
                     reply: Box::new(move |reply| {
                         let _nobody_asks_any_more = sender.send((first, count, reply));
                     }),
-                }),
+                }]),
                 Err(error) => {
                     let error = ProcessError::arguments(&self.pool.inner.name, &error);
                     let _it_is_ours = sender.send((first, count, Reply::Lost(0, error)));
                 }
             }
         }
-        self.pool.inner.submit(batches);
     }
 
     fn put(&mut self, item: usize, value: Result<R, ProcessError>) {

@@ -15,7 +15,8 @@ use super::super::message::{self, Message, MessageError, Packet};
 use super::super::outcome::Outcome;
 use crate::Function;
 
-/// A number that a worker writes and its attendant reads: how many items of the batch have been begun.
+/// A number that a worker writes and its attendant reads: which batch it does, counted from its start, in the upper half,
+/// and in the lower one how many items of that have been begun.
 pub(super) struct Progress {
     memory: &'static AtomicU64,
     file: File,
@@ -35,19 +36,13 @@ impl Progress {
         Ok(Progress { memory, file })
     }
 
-    /// Nothing of the next batch has been begun.
-    pub fn reset(&self) {
-        self.memory.store(0, Ordering::Relaxed);
-    }
-
-    /// Whether the worker has begun the batch.
-    pub fn has_begun(&self) -> bool {
-        self.memory.load(Ordering::Relaxed) > 0
-    }
-
-    /// The place of the item that was begun last.
-    pub fn place(&self) -> usize {
-        usize::try_from(self.memory.load(Ordering::Relaxed).saturating_sub(1)).unwrap_or(usize::MAX)
+    /// How many items of a batch have been begun, if the worker has come to that batch: the place of the last one.
+    pub fn place(&self, batch: u32) -> Option<usize> {
+        let begun = self.memory.load(Ordering::Relaxed);
+        let items = (begun & u64::from(u32::MAX)) as usize;
+        (begun >> 32 == u64::from(batch))
+            .then(|| items.checked_sub(1))
+            .flatten()
     }
 
     pub fn descriptor(&self) -> std::io::Result<OwnedFd> {
@@ -87,7 +82,16 @@ static BEGUN: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
 fn begin_item(place: usize) {
     // SAFETY: null, or the mapping that `serve` made and never takes back.
     if let Some(begun) = unsafe { BEGUN.load(Ordering::Relaxed).as_ref() } {
-        begun.store(place as u64 + 1, Ordering::Relaxed);
+        // Only this thread writes.
+        let batch = begun.load(Ordering::Relaxed) >> 32 << 32;
+        begun.store(batch | (place as u64 + 1), Ordering::Relaxed);
+    }
+}
+
+fn begin_batch(batch: u32) {
+    // SAFETY: as above.
+    if let Some(begun) = unsafe { BEGUN.load(Ordering::Relaxed).as_ref() } {
+        begun.store(u64::from(batch) << 32, Ordering::Relaxed);
     }
 }
 
@@ -145,7 +149,11 @@ pub(crate) fn serve(work: &OwnedFd) -> i32 {
         }
     }
     let mut known: HashMap<Vec<u8>, Body> = HashMap::new();
-    while let Ok(Some(mut packet)) = message::receive(work.as_fd()) {
+    for batch in 0.. {
+        let Ok(Some(mut packet)) = message::receive(work.as_fd()) else {
+            break;
+        };
+        begin_batch(batch);
         let outcome = match split_entry(&mut packet) {
             Some(header) => match find(&mut known, header) {
                 Ok(body) => child::caught(|| {
