@@ -142,7 +142,18 @@ pub(crate) fn detach<E: serde::de::Error>(number: u32) -> Result<OwnedFd, E> {
             let handles = place.as_mut()?;
             handles.descriptors.get_mut(number as usize)?.take()
         })
-        .ok_or_else(|| E::custom("the handle came without its descriptor"))
+        .ok_or_else(|| refuse("the handle came without its descriptor".to_owned()))
+}
+
+/// Refuses a handle with a text while a value is being decoded; postcard's own errors carry none.
+pub(crate) fn refuse<E: serde::de::Error>(text: String) -> E {
+    let error = E::custom(&text);
+    HANDLES.with_borrow_mut(|place| {
+        if let Some(handles) = place {
+            handles.error = Some(text);
+        }
+    });
+    error
 }
 
 /// Turns a value into bytes and descriptors. `can_carry` says whether the way that they go takes descriptors.
@@ -190,14 +201,21 @@ pub(crate) fn encode_into<T: Message>(
 /// # Errors
 /// They are not a value of this type.
 pub(crate) fn decode<T: Message>(packet: Packet) -> Result<T, MessageError> {
+    if TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
+        let bytes = ManuallyDrop::new(packet.bytes);
+        // SAFETY: `T` is this very type, and the vector is not used again.
+        return Ok(unsafe { std::mem::transmute_copy::<Vec<u8>, T>(&bytes) });
+    }
     if let Some(value) = from_plain_bytes(&packet.bytes)? {
         return Ok(value);
     }
-    let _restore = Restore::replace(Handles {
+    let restore = Restore::replace(Handles {
         descriptors: packet.descriptors.into_iter().map(Some).collect(),
         ..Handles::default()
     });
-    postcard::from_bytes(&packet.bytes).map_err(|error| MessageError::Decode(error.to_string()))
+    postcard::from_bytes(&packet.bytes).map_err(|error| {
+        MessageError::Decode(restore.take().error.unwrap_or_else(|| error.to_string()))
+    })
 }
 
 /// Vectors of plain numbers are copied as they lie in memory: both processes run the same program on the same
@@ -205,7 +223,7 @@ pub(crate) fn decode<T: Message>(packet: Packet) -> Result<T, MessageError> {
 macro_rules! plain {
     ($($number:ty),*) => {
         /// The memory of a vector of plain numbers, if `T` is one.
-        fn plain_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
+        pub(crate) fn plain_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
             let value: &dyn std::any::Any = value;
             $(if let Some(numbers) = value.downcast_ref::<Vec<$number>>() {
                 // SAFETY: the numbers lie one after the other without gaps, every byte of them is initialised,
