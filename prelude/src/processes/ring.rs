@@ -27,6 +27,8 @@ pub(crate) const LEAST_CAPACITY: usize = 4096;
 /// Beyond this offset an empty ring is used from its beginning again, so that a queue that is kept short stays in
 /// the processor's cache however large its ring is.
 const NEAR: u64 = 1 << 20;
+/// How many bytes go by before a writer looks again whether the ring is empty.
+const SELDOM: u64 = 32 << 10;
 /// Large messages go in pieces of at most so many bytes, so that one side copies in while the other copies out.
 const MOST_PIECE: u64 = 256 << 10;
 
@@ -38,21 +40,36 @@ const LAST: u32 = 1 << 30;
 const SKIP: u32 = 1 << 29;
 const LENGTH: u32 = SKIP - 1;
 
-/// What writers or readers change; each side has cache lines of its own.
+/// What the other side looks at, in a cache line of its own.
 #[repr(C, align(128))]
-struct Side {
-    mutex: Mutex,
+struct Shown {
     /// Bytes since the beginning: `tail` or `head`.
     position: AtomicU64,
     /// Whole messages since the beginning.
     messages: AtomicU64,
+}
+
+/// What writers or readers keep for themselves, under their mutex.
+#[repr(C, align(128))]
+struct Side {
+    mutex: Mutex,
     /// What `position` becomes by the step that is being taken …
     next_position: AtomicU64,
     /// … and `messages` with it.
     next_messages: AtomicU64,
+    /// The other side's position when it was last looked at: it is looked at again only when this is not enough,
+    /// because each look takes the cache line from the other side.
+    known: AtomicU64,
+    /// Where the writers last looked whether the ring was empty.
+    looked: AtomicU64,
     /// 1 if one of this side sleeps until the other side moves.
-    sleeps: AtomicU32,
+    sleeps: Alone,
+    shown: Shown,
 }
+
+/// Read by the other side after each step, and written only by who sleeps.
+#[repr(C, align(128))]
+struct Alone(AtomicU32);
 
 impl Side {
     /// Takes a step: the frames up to `position` are there, or gone, and `messages` with them.
@@ -60,15 +77,16 @@ impl Side {
         // In this order: while `next_messages` is the old one, `next_position` already differs from `position`.
         self.next_position.store(position, Ordering::Relaxed);
         self.next_messages.store(messages, Ordering::Release);
-        self.position.store(position, Ordering::Release);
-        self.messages.store(messages, Ordering::Release);
+        self.shown.position.store(position, Ordering::Release);
+        self.shown.messages.store(messages, Ordering::Release);
     }
 
     /// Ends the step of a dead holder of the mutex, if it got so far that the other side could see it.
     fn repair(&self) {
-        if self.position.load(Ordering::Acquire) == self.next_position.load(Ordering::Acquire) {
+        if self.shown.position.load(Ordering::Acquire) == self.next_position.load(Ordering::Acquire)
+        {
             let messages = self.next_messages.load(Ordering::Relaxed);
-            self.messages.store(messages, Ordering::Release);
+            self.shown.messages.store(messages, Ordering::Release);
         }
     }
 
@@ -77,8 +95,10 @@ impl Side {
         // The sleeper stores `sleeps` and then looks at the other side's position; this side has stored the
         // position and looks at `sleeps`. The fence puts one of the two orders in force, so one sees the other.
         fence(Ordering::SeqCst);
-        if self.sleeps.load(Ordering::Relaxed) != 0 && self.sleeps.swap(0, Ordering::Relaxed) != 0 {
-            linux::wake(&self.sleeps, 1);
+        if self.sleeps.0.load(Ordering::Relaxed) != 0
+            && self.sleeps.0.swap(0, Ordering::Relaxed) != 0
+        {
+            linux::wake(&self.sleeps.0, 1);
         }
     }
 
@@ -90,17 +110,17 @@ impl Side {
             }
             std::hint::spin_loop();
         }
-        self.sleeps.store(1, Ordering::Relaxed);
+        self.sleeps.0.store(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !is_ready() {
-            linux::sleep_while(&self.sleeps, 1, time);
+            linux::sleep_while(&self.sleeps.0, 1, time);
         }
-        self.sleeps.store(0, Ordering::Relaxed);
+        self.sleeps.0.store(0, Ordering::Relaxed);
     }
 }
 
-/// How often a side looks again before it sleeps: a few microseconds, about what falling asleep and waking cost.
-const SPINS: u32 = 100;
+/// How often a side looks again before it sleeps: some ten microseconds, about what falling asleep and waking cost.
+const SPINS: u32 = 500;
 
 /// The beginning of a ring's memory.
 #[repr(C)]
@@ -166,8 +186,8 @@ impl Shared<Ring> {
 
     /// How many messages are in the ring.
     pub(crate) fn len(&self) -> usize {
-        let taken = self.readers.messages.load(Ordering::Acquire);
-        let put = self.writers.messages.load(Ordering::Acquire);
+        let taken = self.readers.shown.messages.load(Ordering::Acquire);
+        let put = self.writers.shown.messages.load(Ordering::Acquire);
         // The two are read one after the other, and a reader may count a message just before its writer does.
         usize::try_from(put.saturating_sub(taken)).unwrap_or(usize::MAX)
     }
@@ -178,14 +198,29 @@ impl Shared<Ring> {
     }
 
     fn is_full(&self) -> bool {
-        self.len() as u64 >= self.most.load(Ordering::Relaxed)
+        let most = self.most.load(Ordering::Relaxed);
+        most != u64::MAX && self.len() as u64 >= most
     }
 
     fn free(&self) -> u64 {
-        let tail = self.writers.position.load(Ordering::Relaxed);
+        let tail = self.writers.shown.position.load(Ordering::Relaxed);
         // Without the mutex the tail may be an old one, and the head be beyond it.
-        let used = tail.saturating_sub(self.readers.position.load(Ordering::Acquire));
+        let used = tail.saturating_sub(self.readers.shown.position.load(Ordering::Acquire));
         self.capacity().saturating_sub(used)
+    }
+
+    /// Whether so many bytes are free, for the writer.
+    fn has_room(&self, size: u64) -> bool {
+        let at = self.writers.shown.position.load(Ordering::Relaxed);
+        let known = &self.writers.known;
+        if at + size <= known.load(Ordering::Relaxed) + self.capacity() {
+            return true;
+        }
+        known.store(
+            self.readers.shown.position.load(Ordering::Acquire),
+            Ordering::Relaxed,
+        );
+        at + size <= known.load(Ordering::Relaxed) + self.capacity()
     }
 
     /// Puts a message in; waits for room until the deadline.
@@ -205,20 +240,20 @@ impl Shared<Ring> {
         self.begin_anew(needed);
         // What fits as a whole is begun when there is room for all of it, so that it needs no reader to end.
         let whole = if needed <= self.capacity() { needed } else { 0 };
-        self.await_room(deadline, || self.free() >= whole)?;
+        self.await_room(deadline, || self.has_room(whole))?;
         let mut rest = message;
         let mut flags = FIRST;
         loop {
             let (now, later) = rest.split_at(rest.len().min(piece as usize));
             let size = HEADER + (now.len() as u64).next_multiple_of(STEP);
-            self.await_room(deadline, || self.free() >= size)?;
+            self.await_room(deadline, || self.has_room(size))?;
             if later.is_empty() {
                 flags |= LAST;
             }
-            let at = side.position.load(Ordering::Relaxed);
+            let at = side.shown.position.load(Ordering::Relaxed);
             self.put_header(at, flags | now.len() as u32, total);
             self.copy_in(at + HEADER, now);
-            let messages = side.messages.load(Ordering::Relaxed);
+            let messages = side.shown.messages.load(Ordering::Relaxed);
             side.step(at + size, messages + u64::from(later.is_empty()));
             self.readers.wake();
             if later.is_empty() {
@@ -232,12 +267,15 @@ impl Shared<Ring> {
     /// Goes back to the beginning of the ring's memory if nothing is in the ring and it is far from there.
     fn begin_anew(&self, needed: u64) {
         let side = &self.writers;
-        let at = side.position.load(Ordering::Relaxed);
+        let at = side.shown.position.load(Ordering::Relaxed);
         let offset = self.offset(at);
-        let is_empty = self.readers.position.load(Ordering::Acquire) == at;
-        if is_empty && offset >= NEAR && needed <= offset {
+        if offset < NEAR || needed > offset || at < side.looked.load(Ordering::Relaxed) + SELDOM {
+            return;
+        }
+        side.looked.store(at, Ordering::Relaxed);
+        if self.readers.shown.position.load(Ordering::Acquire) == at {
             self.put_header(at, SKIP, 0);
-            let messages = side.messages.load(Ordering::Relaxed);
+            let messages = side.shown.messages.load(Ordering::Relaxed);
             side.step(at - offset + self.capacity(), messages);
         }
     }
@@ -273,7 +311,7 @@ impl Shared<Ring> {
         let mut message: Option<Vec<u8>> = None;
         let mut too_large = None;
         loop {
-            let at = side.position.load(Ordering::Relaxed);
+            let at = side.shown.position.load(Ordering::Relaxed);
             let is_in_message = message.is_some() || too_large.is_some();
             if !self.await_frame(at, is_in_message, deadline) {
                 if is_in_message {
@@ -282,7 +320,7 @@ impl Shared<Ring> {
                 }
                 return Err(Unread::Empty);
             }
-            let available = self.writers.position.load(Ordering::Acquire) - at;
+            let available = side.known.load(Ordering::Relaxed) - at;
             let header = self.header(at);
             let length = u64::from(header.frame & LENGTH);
             let (is_last, is_skip) = (header.frame & LAST != 0, header.frame & SKIP != 0);
@@ -308,7 +346,7 @@ impl Shared<Ring> {
             {
                 self.copy_out(at + HEADER, length, message);
             }
-            let messages = side.messages.load(Ordering::Relaxed);
+            let messages = side.shown.messages.load(Ordering::Relaxed);
             side.step(at + size, messages + u64::from(is_last));
             self.writers.wake();
             if is_last {
@@ -325,7 +363,17 @@ impl Shared<Ring> {
     /// Waits for a frame at a position. `false` if the deadline is over or, within a message, if nobody goes on
     /// with it.
     fn await_frame(&self, at: u64, is_in_message: bool, deadline: Option<Instant>) -> bool {
-        let is_there = || self.writers.position.load(Ordering::Acquire) != at;
+        let known = &self.readers.known;
+        if known.load(Ordering::Relaxed) > at {
+            return true;
+        }
+        let is_there = || {
+            known.store(
+                self.writers.shown.position.load(Ordering::Acquire),
+                Ordering::Relaxed,
+            );
+            known.load(Ordering::Relaxed) != at
+        };
         if is_there() {
             return true;
         }
@@ -376,6 +424,7 @@ impl Shared<Ring> {
     pub(crate) fn unfinished(&self) -> u64 {
         let done = self.done.load(Ordering::Acquire);
         self.writers
+            .shown
             .messages
             .load(Ordering::Acquire)
             .saturating_sub(done)
@@ -386,7 +435,7 @@ impl Shared<Ring> {
         let is_counted = self
             .done
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |done| {
-                (done < self.writers.messages.load(Ordering::Acquire)).then_some(done + 1)
+                (done < self.writers.shown.messages.load(Ordering::Acquire)).then_some(done + 1)
             })
             .is_ok();
         if is_counted && self.unfinished() == 0 {

@@ -109,7 +109,7 @@ fn half_a_message_of_a_killed_writer_is_dropped() {
         let writer = ring.clone();
         kill_when(
             move || writer.write(&message(1, 100_000), None).unwrap(),
-            || ring.writers.sleeps.load(Ordering::Relaxed) == 1,
+            || ring.writers.sleeps.0.load(Ordering::Relaxed) == 1,
         );
         if has_successor {
             // Its room is used up, so a reader has to make some.
@@ -137,12 +137,12 @@ fn a_reader_killed_in_mid_message_loses_that_message_only() {
         reader.read(None).unwrap();
     });
     // The reader sleeps in mid-message, because the writer, this test, stops there.
-    until(|| ring.readers.sleeps.load(Ordering::Relaxed) == 1);
+    until(|| ring.readers.sleeps.0.load(Ordering::Relaxed) == 1);
     let held = ring.writers.mutex.hold();
     ring.put_header(0, FIRST | 16, 48);
     ring.writers.step(32, 0);
     ring.readers.wake();
-    until(|| ring.readers.position.load(Ordering::Acquire) == 32);
+    until(|| ring.readers.shown.position.load(Ordering::Acquire) == 32);
     read.kill();
     read.join();
     ring.put_header(32, 16, 48);
@@ -160,7 +160,7 @@ fn a_step_cut_off_anywhere_is_counted_or_not_taken() {
     for cut in 0..4 {
         let ring = ring(LEAST_CAPACITY);
         ring.write(b"one", at_once()).unwrap();
-        let at = ring.writers.position.load(Ordering::Relaxed);
+        let at = ring.writers.shown.position.load(Ordering::Relaxed);
         let writer = ring.clone();
         let child = in_child(move || {
             std::mem::forget(writer.writers.mutex.hold());
@@ -172,10 +172,10 @@ fn a_step_cut_off_anywhere_is_counted_or_not_taken() {
                 side.next_messages.store(2, Ordering::Release);
             }
             if cut > 1 {
-                side.position.store(at + HEADER, Ordering::Release);
+                side.shown.position.store(at + HEADER, Ordering::Release);
             }
             if cut > 2 {
-                side.messages.store(2, Ordering::Release);
+                side.shown.messages.store(2, Ordering::Release);
             }
         });
         assert_eq!(child.join(), 0);
@@ -197,7 +197,7 @@ fn an_empty_ring_is_used_from_its_beginning_again() {
     for _ in 0..100 {
         ring.write(&large, at_once()).unwrap();
         assert_eq!(ring.read(at_once()).unwrap(), large);
-        let offset = ring.offset(ring.writers.position.load(Ordering::Relaxed));
+        let offset = ring.offset(ring.writers.shown.position.load(Ordering::Relaxed));
         assert!(offset <= NEAR + 700_000, "{offset}");
     }
     assert_eq!(ring.len(), 0);
