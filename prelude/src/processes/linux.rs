@@ -46,6 +46,23 @@ pub(crate) fn memory(length: usize, is_final: bool) -> io::Result<OwnedFd> {
     }
 }
 
+/// A pair of connected sockets, on which each message is one packet: it comes as a whole to one reader, or not at
+/// all.
+///
+/// # Errors
+/// There are no descriptors left.
+pub(crate) fn packet_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut pair = [-1; 2];
+    // SAFETY: room for two descriptors, which are new and nobody else's when the call succeeds.
+    unsafe {
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        if libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1])))
+    }
+}
+
 /// The length of memory that another process made, if it can no longer change.
 ///
 /// # Errors

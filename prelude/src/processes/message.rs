@@ -264,7 +264,7 @@ macro_rules! plain {
 plain!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize, f32, f64);
 
 /// How many descriptors fit into one message (the kernel's SCM_MAX_FD is 253).
-const MOST_DESCRIPTORS: usize = 250;
+pub(crate) const MOST_DESCRIPTORS: usize = 250;
 /// Length of the bytes, number of descriptors.
 const HEADER: usize = 16;
 
@@ -351,7 +351,7 @@ fn receive_exactly(
     Ok(true)
 }
 
-fn is_again(error: &io::Error) -> bool {
+pub(crate) fn is_again(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
@@ -408,7 +408,7 @@ union Control {
     bytes: [u8; 16 + 4 * (MOST_DESCRIPTORS + 2)],
 }
 
-fn send_some(
+pub(crate) fn send_some(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     descriptors: &[RawFd],
@@ -440,7 +440,7 @@ fn send_some(
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-fn receive_some(
+pub(crate) fn receive_some(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
