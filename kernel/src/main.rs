@@ -29,6 +29,8 @@ usage:
 ";
 
 fn main() -> ExitCode {
+    // As a process of a cell, which is to begin quickly.
+    worker::run_if_child();
     // As cargo and its like, which evcxr finds under these names.
     engine::run_if_stand_in();
     // evcxr starts this binary in other roles and says so in the environment.

@@ -7,6 +7,7 @@
 //! What always holds: only threads of the cell that is interrupted are unwound, not those that an
 //! earlier cell left behind; and never one that is unwinding already.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -63,10 +64,19 @@ pub(crate) fn deadline(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time)
 }
 
+thread_local! {
+    static IS_SPARED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// No interrupt unwinds the calling thread: it serves other threads, and ends by itself.
+pub(crate) fn spare_this_thread() {
+    IS_SPARED.set(true);
+}
+
 #[cold]
 #[inline(never)]
 fn unwind() {
-    if !std::thread::panicking() && rt::take_interrupt() {
+    if !IS_SPARED.get() && !std::thread::panicking() && rt::take_interrupt() {
         std::panic::resume_unwind(Box::new(Interrupted));
     }
 }

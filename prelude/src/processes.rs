@@ -4,6 +4,21 @@ pub(crate) mod message;
 
 pub use message::{Message, MessageError};
 
+pub(crate) mod child;
+mod entry;
+mod error;
+mod fork;
+mod outcome;
+mod process;
+mod registry;
+mod start;
+mod supervise;
+
+pub use error::ProcessError;
+pub use fork::fork;
+pub use process::{ActiveChild, Process, active_children, spawn, wait_any};
+pub use registry::{ProcessInfo, cpu_count, current};
+
 mod array;
 mod barrier;
 mod condition;

@@ -18,6 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::processes::child;
 use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
@@ -75,9 +76,11 @@ fn host() -> Option<&'static Host> {
     unsafe { host.as_ref() }
 }
 
-/// Sends a frame; `false` if there is no worker to take it.
+/// Sends a frame; `false` if there is no worker to take it. A child's frames go by way of its parent.
 pub fn send(kind: u32, payload: &str) -> bool {
-    let Some(host) = host() else { return false };
+    let Some(host) = host() else {
+        return child::ask(kind, payload);
+    };
     // SAFETY: `payload` is valid for the whole call, which is all that `Host::send` asks for.
     unsafe { (host.send)(kind, payload.as_ptr(), payload.len()) };
     true
@@ -92,9 +95,14 @@ pub fn report(name: &str, value: String) -> bool {
         )
 }
 
-/// Whether a worker is there to take frames.
+/// Whether a worker is there to take frames, perhaps by way of a parent.
 pub fn has_host() -> bool {
-    host().is_some()
+    host().is_some() || child::this().is_some_and(|child| child.start.in_notebook)
+}
+
+/// This process is a copy of a worker and none itself.
+pub(crate) fn forget_host() {
+    HOST.store(std::ptr::null_mut(), Ordering::Release);
 }
 
 /// What came of asking the front end for a line.
@@ -364,7 +372,7 @@ fn start_flusher() {
 }
 
 /// Sends panics to the kernel, which decides what to print. The hook must not panic: that would abort.
-fn install_panic_hook() {
+pub(crate) fn install_panic_hook() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if !has_host() || !send(PANIC, &panic_json(info)) {
@@ -380,7 +388,24 @@ fn panic_json(info: &PanicHookInfo<'_>) -> String {
     let (file, line, column) = info.location().map_or(("", 0, 0), |location| {
         (location.file(), location.line(), location.column())
     });
-    json::object([
+    let process = child::this();
+    let (is_main, of_child) = match process {
+        Some(process) => (
+            child::is_main_thread(),
+            [
+                ("process", json::string(&process.start.name)),
+                ("frames", child::frames()),
+            ]
+            .map(Some),
+        ),
+        None => (false, [None, None]),
+    };
+    let name = if is_main {
+        "main"
+    } else {
+        current.name().unwrap_or("<unnamed>")
+    };
+    let fields = [
         (
             "message",
             json::string(info.payload_as_str().unwrap_or("Box<dyn Any>")),
@@ -388,12 +413,10 @@ fn panic_json(info: &PanicHookInfo<'_>) -> String {
         ("file", json::string(file)),
         ("line", line.to_string()),
         ("column", column.to_string()),
-        (
-            "thread",
-            json::string(current.name().unwrap_or("<unnamed>")),
-        ),
+        ("thread", json::string(name)),
         ("on_cell_thread", on_cell_thread().to_string()),
-    ])
+    ];
+    json::object(fields.into_iter().chain(of_child.into_iter().flatten()))
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct PanicReport {
     pub message: String,
     pub thread: String,
     pub on_cell_thread: bool,
+    /// The process, if it was one that a cell has started.
+    pub process: Option<String>,
     /// Where, in the user's code if it is known, else as the compiler names it.
     pub place: Option<Place>,
     pub elsewhere: String,
@@ -50,6 +52,7 @@ impl PanicReport {
                 text("thread")
             },
             on_cell_thread: value["on_cell_thread"] == true,
+            process: value["process"].as_str().map(str::to_owned),
             place,
             elsewhere: format!("{file}:{line}"),
             frames,
@@ -62,6 +65,7 @@ impl PanicReport {
             message: "the cell panicked".to_owned(),
             thread: "main".to_owned(),
             on_cell_thread: true,
+            process: None,
             place: None,
             elsewhere: "an unknown place (the panic hook was replaced)".to_owned(),
             frames: Vec::new(),
@@ -74,10 +78,12 @@ impl PanicReport {
             Some(place) => describe(place),
             None => self.elsewhere.clone(),
         };
-        format!(
-            "thread '{}' panicked at {place}:\n{}\n",
-            self.thread, self.message
-        )
+        let who = match &self.process {
+            Some(process) if self.thread == "main" => format!("process '{process}'"),
+            Some(process) => format!("thread '{}' of process '{process}'", self.thread),
+            None => format!("thread '{}'", self.thread),
+        };
+        format!("{who} panicked at {place}:\n{}\n", self.message)
     }
 }
 

@@ -12,6 +12,7 @@
 //! * `png`        pictures out of SVG images
 //! * `crash`      what a fatal signal leaves behind
 //! * `blocked`    what becomes of a cell that waits for ever
+//! * `child`      a process that a cell has started to run a function
 //! * `profile`    where a cell's threads spend their processor time
 //!
 //! What always holds: a cell's load order is answered to evcxr only after everything that the cell
@@ -20,6 +21,7 @@
 mod backtrace;
 mod blocked;
 mod channel;
+mod child;
 mod crash;
 pub mod frames;
 mod interpose;
@@ -31,6 +33,7 @@ mod sentinels;
 
 pub use backtrace::CELL_LIBRARY;
 use channel::lock;
+pub use child::run_if_child;
 use frames::Kind;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{BufRead, BufReader};

@@ -107,6 +107,19 @@ pub fn load() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Loads the libraries, the prelude's last, and lives as a process of a cell; returns only on failure.
+pub fn live_as_child<'a>(libraries: impl Iterator<Item = &'a Path>) -> anyhow::Result<()> {
+    let mut last = None;
+    for path in libraries {
+        last = Some(open(path)?);
+    }
+    let library = last.ok_or_else(|| anyhow::anyhow!("no libraries were named"))?;
+    let live: unsafe extern "C" fn() = symbol(library, "forkline_rt_child")?;
+    // SAFETY: the prelude's function takes nothing; the parent has put the descriptors in their places.
+    unsafe { live() };
+    Ok(())
+}
+
 /// Whether the library on disk is another one than the one loaded. The cells compiled from now on
 /// are linked against the new one and cannot run in this process.
 pub fn has_changed() -> bool {
@@ -210,7 +223,9 @@ unsafe extern "C" fn send(kind: u32, payload: *const u8, length: usize) {
         3 => {
             // The panic hook runs on top of the stack that panicked.
             let mut report: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-            report["frames"] = serde_json::json!(backtrace::capture());
+            if report["frames"].is_null() {
+                report["frames"] = serde_json::json!(backtrace::capture());
+            }
             channel::send(Kind::Panic, report.to_string().as_bytes());
             return;
         }

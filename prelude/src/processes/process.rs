@@ -1,0 +1,578 @@
+//! One process that runs one function, from its making to its value.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::child::Start;
+use super::entry::{self, Entry};
+use super::message::{self, Message, MessageError, Packet};
+use super::outcome::Outcome;
+use super::start::{self, Ends};
+use super::supervise::Event;
+use super::{ProcessError, registry};
+use crate::{Function, Runnable, interrupt, rt};
+
+/// A function that runs in a process of its own.
+///
+/// The process is this program, started again: it has memory of its own, in which statics have their first values.
+/// Only the arguments go there, and only the value comes back. What it prints and shows appears under the cell that
+/// started it. It reads an empty standard input. A handle that is dropped leaves its process running.
+///
+/// ```
+/// use forkline::prelude::*;
+/// use processes::Process;
+///
+/// fn area(width: u32, height: u32) -> u32 { width * height }
+///
+/// let process = Process::new(area, (3, 4)).name("area");
+/// process.start()?;
+/// assert_eq!(process.join()?, 12);
+/// # Ok::<(), processes::ProcessError>(())
+/// ```
+pub struct Process<R> {
+    shared: Arc<Shared>,
+    result: PhantomData<fn() -> R>,
+}
+
+/// What all who know a process share.
+pub(crate) struct Shared {
+    identity: Vec<u64>,
+    /// The process that made it.
+    owner: u32,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    name: String,
+    is_daemon: bool,
+    phase: Phase,
+    outcome: Option<Outcome>,
+}
+
+enum Phase {
+    Created(Option<Result<Order, MessageError>>),
+    Running(i32),
+    Ended { pid: i32, code: i32 },
+}
+
+/// What it is to do.
+struct Order {
+    entry: Entry,
+    arguments: Packet,
+}
+
+/// The end of any process, for those who wait for several.
+static ENDS: Mutex<()> = Mutex::new(());
+static ENDED: Condvar = Condvar::new();
+
+/// The stack of the thread that attends to a child: a buffer, and whatever a message needs.
+pub(crate) const ATTENDANT_STACK: usize = 256 * 1024;
+
+impl Shared {
+    pub fn new(
+        name: Option<String>,
+        phase_order: Option<Result<Packet, MessageError>>,
+        entry: Option<Entry>,
+    ) -> Shared {
+        let identity = registry::next_identity();
+        let order = phase_order
+            .zip(entry)
+            .map(|(arguments, entry)| arguments.map(|arguments| Order { entry, arguments }));
+        Shared {
+            owner: std::process::id(),
+            state: Mutex::new(State {
+                name: name.unwrap_or_else(|| registry::numbered("Process", &identity)),
+                is_daemon: false,
+                phase: Phase::Created(order),
+                outcome: None,
+            }),
+            identity,
+            changed: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn name(&self) -> String {
+        self.state().name.clone()
+    }
+
+    pub fn is_daemon(&self) -> bool {
+        self.state().is_daemon
+    }
+
+    /// Sends a signal, if there is somebody to get it. The lock keeps the number from going to another process.
+    pub fn signal(&self, signal: i32) {
+        let state = self.state();
+        if let Phase::Running(pid) = state.phase
+            && self.owner == std::process::id()
+        {
+            // SAFETY: a plain system call; the child is not reaped while the lock is held.
+            unsafe { libc::kill(pid, signal) };
+        }
+    }
+
+    pub fn start_info(&self) -> Start {
+        let parent = registry::current();
+        Start {
+            name: self.name(),
+            identity: self.identity.clone(),
+            parent: parent.pid(),
+            parent_name: parent.name().to_owned(),
+            in_notebook: rt::has_host(),
+            entry: None,
+        }
+    }
+
+    /// Attends to a child that runs, on a thread of its own.
+    pub fn attend(self: Arc<Shared>, mut ends: Ends, packets: Vec<Packet>) -> std::io::Result<()> {
+        self.state().phase = Phase::Running(ends.pid);
+        registry::running().push(Arc::clone(&self));
+        let shared = Arc::clone(&self);
+        let pid = ends.pid;
+        let thread = std::thread::Builder::new()
+            .name(format!("attends {}", self.name()))
+            .stack_size(ATTENDANT_STACK)
+            .spawn(move || {
+                interrupt::spare_this_thread();
+                for packet in packets {
+                    // A child that is gone tells why by its end.
+                    if message::send(ends.work.as_fd(), &packet).is_err() {
+                        break;
+                    }
+                }
+                let mut outcome = None;
+                while let Event::Work(packet) = ends.next(None) {
+                    outcome = Some(Outcome::from_packet(packet));
+                }
+                shared.end(&ends, outcome);
+                drop(shared);
+                ends.pass_on_the_rest();
+            });
+        if let Err(error) = thread {
+            // SAFETY: plain system calls on a child that nobody else knows yet.
+            unsafe {
+                libc::kill(pid, libc::SIGKILL);
+                libc::waitpid(pid, std::ptr::null_mut(), 0);
+            }
+            self.state().phase = Phase::Ended {
+                pid,
+                code: -libc::SIGKILL,
+            };
+            registry::running().retain(|one| !Arc::ptr_eq(one, &self));
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn end(self: &Arc<Shared>, ends: &Ends, outcome: Option<Outcome>) {
+        {
+            let mut state = self.state();
+            let code = ends.reap();
+            state.phase = Phase::Ended {
+                pid: ends.pid,
+                code,
+            };
+            state.outcome = outcome;
+        }
+        registry::running().retain(|one| !Arc::ptr_eq(one, self));
+        self.changed.notify_all();
+        let _so_that_nobody_misses_it = ENDS.lock().unwrap_or_else(PoisonError::into_inner);
+        ENDED.notify_all();
+    }
+
+    pub fn wait_without_interrupt(&self) {
+        let mut state = self.state();
+        while matches!(state.phase, Phase::Running(_)) {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn exit_code(&self) -> Option<i32> {
+        match self.state().phase {
+            Phase::Ended { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        match self.state().phase {
+            Phase::Created(_) => None,
+            Phase::Running(pid) | Phase::Ended { pid, .. } => u32::try_from(pid).ok(),
+        }
+    }
+
+    /// Waits for its end; the exit code.
+    fn wait(&self, deadline: Option<Instant>, limit: Duration) -> Result<i32, ProcessError> {
+        let name = self.name();
+        if self.owner != std::process::id() {
+            return Err(ProcessError::NotAChild { name });
+        }
+        if matches!(self.state().phase, Phase::Created(_)) {
+            return Err(ProcessError::NotStarted { name });
+        }
+        let code = interrupt::wait(deadline, |slice| {
+            let state = self.state();
+            let (state, _) = self
+                .changed
+                .wait_timeout_while(state, slice, |state| {
+                    matches!(state.phase, Phase::Running(_))
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+            match state.phase {
+                Phase::Ended { code, .. } => Some(code),
+                _ => None,
+            }
+        });
+        // The user's interrupt ends children too; it is the interrupt that counts.
+        interrupt::check();
+        code.ok_or(ProcessError::TimedOut { name, after: limit })
+    }
+}
+
+impl<R: Message> Process<R> {
+    /// A process that will run `function` with a tuple of arguments, once it is started.
+    ///
+    /// The function is one that carries no data: a function by its name, or a closure that captures nothing.
+    /// The arguments are written down now; handles among them are given away with them.
+    pub fn new<F, Args>(function: F, arguments: Args) -> Process<R>
+    where
+        F: Function<Args, Output = R>,
+        Args: Message,
+    {
+        let _carries_nothing = function;
+        let packet = message::encode(&arguments, true);
+        let entry = Entry::of(entry::body::<F, Args>);
+        Process::with(Shared::new(None, Some(packet), Some(entry)))
+    }
+
+    pub(crate) fn with(shared: Shared) -> Process<R> {
+        Process {
+            shared: Arc::new(shared),
+            result: PhantomData,
+        }
+    }
+
+    /// A process that will do the work of a type of yours, under the name that this gives.
+    ///
+    /// ```
+    /// use forkline::prelude::*;
+    /// use processes::Process;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Greeter { to: String }
+    ///
+    /// impl Runnable for Greeter {
+    ///     type Output = String;
+    ///     fn run(self) -> String { format!("Hello {} from {}", self.to, processes::current().name()) }
+    ///     fn name(&self) -> Option<String> { Some("greeter".to_owned()) }
+    /// }
+    /// let process = Process::of(Greeter { to: "world".to_owned() });
+    /// process.start()?;
+    /// assert_eq!(process.join()?, "Hello world from greeter");
+    /// # Ok::<(), processes::ProcessError>(())
+    /// ```
+    pub fn of<W>(work: W) -> Process<R>
+    where
+        W: Runnable<Output = R> + Message,
+    {
+        fn run<W: Runnable>(work: W) -> W::Output {
+            work.run()
+        }
+        let name = work.name();
+        let process = Process::new(run::<W>, (work,));
+        match name {
+            Some(name) => process.name(&name),
+            None => process,
+        }
+    }
+
+    /// Gives it a name in place of `Process-N`.
+    #[must_use = "it returns the process with its name"]
+    pub fn name(self, name: &str) -> Process<R> {
+        name.clone_into(&mut self.shared.state().name);
+        self
+    }
+
+    /// Whether it ends with the process that starts it; else that one waits for it at its own end. The notebook's own
+    /// process ends with the kernel, and then everything ends.
+    #[must_use = "it returns the process"]
+    pub fn daemon(self, is_daemon: bool) -> Process<R> {
+        self.shared.state().is_daemon = is_daemon;
+        self
+    }
+
+    /// Starts it. Returns when the process exists, most often before its function runs.
+    ///
+    /// # Errors
+    /// It was started before, its arguments cannot be sent, or the system gives no process.
+    pub fn start(&self) -> Result<(), ProcessError> {
+        let name = self.shared.name();
+        let order = match &mut self.shared.state().phase {
+            Phase::Created(order) => order.take(),
+            _ => None,
+        };
+        let order = order.ok_or_else(|| ProcessError::AlreadyStarted { name: name.clone() })?;
+        let order = order.map_err(|error| ProcessError::arguments(&name, &error))?;
+        let start = Start {
+            entry: Some(order.entry),
+            ..self.shared.start_info()
+        };
+        let first = message::encode(&start, true)
+            .map_err(|error| ProcessError::arguments(&name, &error))?;
+        rt::flush_stdout();
+        start::spawn(&name)
+            .and_then(|ends| Arc::clone(&self.shared).attend(ends, vec![first, order.arguments]))
+            .map_err(|error| ProcessError::Start { name, error })
+    }
+
+    /// Waits until it has ended, and takes what its function returned.
+    ///
+    /// # Errors
+    /// It was not started, its function panicked, or it ended before that returned: by itself, or by a signal. A value
+    /// is given once; later calls of a function without a value go on to succeed.
+    pub fn join(&self) -> Result<R, ProcessError> {
+        self.shared.wait(None, Duration::MAX)?;
+        self.take()
+    }
+
+    /// [`join`](Process::join) that gives up after some time.
+    ///
+    /// # Errors
+    /// As for `join`; or it still runs. It goes on then, and may be waited for again.
+    pub fn join_timeout(&self, time: Duration) -> Result<R, ProcessError> {
+        self.shared.wait(interrupt::deadline(time), time)?;
+        self.take()
+    }
+
+    fn take(&self) -> Result<R, ProcessError> {
+        let mut state = self.shared.state();
+        let name = state.name.clone();
+        let Phase::Ended { code, .. } = state.phase else {
+            return Err(ProcessError::NotStarted { name });
+        };
+        match state.outcome.take() {
+            None => Err(ProcessError::ended(&name, code)),
+            Some(Outcome::Value(packet)) => {
+                let is_again = packet.bytes.is_empty() && packet.descriptors.is_empty();
+                state.outcome = Some(if is_again {
+                    Outcome::Value(Packet::default())
+                } else {
+                    Outcome::Taken
+                });
+                drop(state);
+                message::decode(packet).map_err(|error| ProcessError::result(&name, &error))
+            }
+            Some(outcome) => {
+                state.outcome = Some(outcome.clone_text());
+                outcome.into_result(&name).and_then(|packet| {
+                    message::decode(packet).map_err(|error| ProcessError::result(&name, &error))
+                })
+            }
+        }
+    }
+}
+
+impl<R> Process<R> {
+    /// Its number in the system; none before its start.
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.pid()
+    }
+
+    /// The name it goes by.
+    pub fn get_name(&self) -> String {
+        self.shared.name()
+    }
+
+    /// Whether it ends with the process that starts it.
+    pub fn is_daemon(&self) -> bool {
+        self.shared.is_daemon()
+    }
+
+    /// Whether it has been started and has not ended.
+    pub fn is_alive(&self) -> bool {
+        matches!(self.shared.state().phase, Phase::Running(_))
+    }
+
+    /// How it ended: 0 well, 101 by a panic, another positive number by itself with that status, `-n` by signal `n`.
+    /// None as long as it has not.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.shared.exit_code()
+    }
+
+    /// Asks it to end (SIGTERM). It is not gone when this returns: [`join`](Process::join) waits for that.
+    pub fn terminate(&self) {
+        self.shared.signal(libc::SIGTERM);
+    }
+
+    /// Ends it by SIGKILL, which no process can put off.
+    pub fn kill(&self) {
+        self.shared.signal(libc::SIGKILL);
+    }
+
+    /// Waits until it has ended; its exit code. Leaves the value for [`join`](Process::join).
+    ///
+    /// # Errors
+    /// It was not started, or another process started it.
+    pub fn wait(&self) -> Result<i32, ProcessError> {
+        self.shared.wait(None, Duration::MAX)
+    }
+
+    /// [`wait`](Process::wait) that gives up after some time.
+    ///
+    /// # Errors
+    /// As for `wait`; or it still runs.
+    pub fn wait_timeout(&self, time: Duration) -> Result<i32, ProcessError> {
+        self.shared.wait(interrupt::deadline(time), time)
+    }
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(&self.shared, out)
+    }
+}
+
+/// `<Process name="Process-1" pid=4711 started daemon>`.
+fn describe(shared: &Shared, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let state = shared.state();
+    write!(out, "<Process name={:?}", state.name)?;
+    match state.phase {
+        Phase::Created(_) => write!(out, " initial")?,
+        Phase::Running(pid) => write!(out, " pid={pid} started")?,
+        Phase::Ended { pid, code } => write!(out, " pid={pid} stopped exit_code={code}")?,
+    }
+    write!(out, "{}>", if state.is_daemon { " daemon" } else { "" })
+}
+
+/// Starts a process that runs `function` with a tuple of arguments: [`Process::new`] and [`Process::start`] in one.
+///
+/// ```
+/// use forkline::prelude::*;
+///
+/// let process = processes::spawn(|n: u64| n * n, (12,))?;
+/// assert_eq!(process.join()?, 144);
+/// # Ok::<(), processes::ProcessError>(())
+/// ```
+///
+/// # Errors
+/// The arguments cannot be sent, or the system gives no process.
+pub fn spawn<F, Args>(function: F, arguments: Args) -> Result<Process<F::Output>, ProcessError>
+where
+    F: Function<Args, Output: Message>,
+    Args: Message,
+{
+    let process = Process::new(function, arguments);
+    process.start()?;
+    Ok(process)
+}
+
+/// A process that runs, as [`active_children`] lists it: what can be done with it without knowing its value's type.
+pub struct ActiveChild {
+    shared: Arc<Shared>,
+}
+
+impl ActiveChild {
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.shared.name()
+    }
+
+    /// Its number in the system.
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.pid()
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        self.shared.signal(libc::SIGTERM);
+    }
+
+    /// Ends it by SIGKILL.
+    pub fn kill(&self) {
+        self.shared.signal(libc::SIGKILL);
+    }
+
+    /// Waits until it has ended; its exit code.
+    ///
+    /// # Errors
+    /// Another process started it.
+    pub fn wait(&self) -> Result<i32, ProcessError> {
+        self.shared.wait(None, Duration::MAX)
+    }
+}
+
+impl fmt::Debug for ActiveChild {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(&self.shared, out)
+    }
+}
+
+/// The processes that this one has started and that still run, in the order of their starts.
+pub fn active_children() -> Vec<ActiveChild> {
+    let running = registry::running();
+    let children = running.iter().map(|shared| ActiveChild {
+        shared: Arc::clone(shared),
+    });
+    children.collect()
+}
+
+/// Waits until at least one of several processes has ended; the places of all that have.
+///
+/// # Errors
+/// One has not been started, or another process started it.
+pub fn wait_any<R>(processes: &[&Process<R>]) -> Result<Vec<usize>, ProcessError> {
+    for process in processes {
+        process
+            .shared
+            .wait(Some(Instant::now()), Duration::ZERO)
+            .map_or_else(
+                |error| match error {
+                    ProcessError::TimedOut { .. } => Ok(()),
+                    error => Err(error),
+                },
+                |_| Ok(()),
+            )?;
+    }
+    if processes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = interrupt::wait(None, |slice| {
+        let ends = ENDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = || -> Vec<usize> {
+            let has_ended = |place: &usize| processes[*place].exit_code().is_some();
+            (0..processes.len()).filter(has_ended).collect()
+        };
+        let found = ended();
+        if !found.is_empty() {
+            return Some(found);
+        }
+        let _unlocked = ENDED.wait_timeout(ends, slice);
+        Some(ended()).filter(|found| !found.is_empty())
+    });
+    Ok(found.unwrap_or_default())
+}
+
+/// The handle of a process that runs already.
+pub(crate) fn attend_fork<R: Message>(
+    shared: Arc<Shared>,
+    ends: Ends,
+) -> Result<Process<R>, ProcessError> {
+    let name = shared.name();
+    Arc::clone(&shared)
+        .attend(ends, Vec::new())
+        .map_err(|error| ProcessError::Start { name, error })?;
+    Ok(Process {
+        shared,
+        result: PhantomData,
+    })
+}
