@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod fork;
 mod outcome;
+pub(crate) mod pool;
 mod process;
 mod registry;
 mod start;
@@ -16,6 +17,7 @@ mod supervise;
 
 pub use error::ProcessError;
 pub use fork::fork;
+pub use pool::{Imap, Pending, Pool, PoolBuilder};
 pub use process::{ActiveChild, Process, active_children, spawn, wait_any};
 pub use registry::{ProcessInfo, cpu_count, current};
 

@@ -125,7 +125,9 @@ fn run() -> i32 {
     };
     let entry = start.entry.clone();
     begin(start, link);
-    let Some(entry) = entry else { return 1 };
+    let Some(entry) = entry else {
+        return super::pool::worker::serve(&work);
+    };
     let Ok(Some(arguments)) = message::receive(work.as_fd()) else {
         return 1;
     };
@@ -176,7 +178,7 @@ fn end_with_parent(link: i32) {
 }
 
 /// Runs the function at an entry.
-fn call(entry: &Entry, arguments: Packet) -> Outcome {
+pub(crate) fn call(entry: &Entry, arguments: Packet) -> Outcome {
     // SAFETY: the parent took the entry from a body, in a process that had loaded the same file.
     match unsafe { entry.resolve() } {
         Ok(body) => caught(|| body(arguments).map_or_else(Outcome::from, Outcome::Value)),

@@ -1,0 +1,679 @@
+//! Processes that stay and take one task after the other.
+//!
+//! A task is a batch: some items of one call, which go to a worker in one message and come back in one. Each worker
+//! has an attendant, a thread of this process, which fetches batches for it and replaces it when it dies.
+//!
+//! * `worker`     the worker's side
+//! * `attendant`  the thread that serves one worker
+//! * `pending`    what a call returns before its values are there
+//! * `iterate`    values as they come
+//!
+//! What always holds: every batch that was taken is answered once, with values or with the reason why there are none;
+//! a worker that dies takes only its own batch with it.
+
+mod attendant;
+mod iterate;
+mod pending;
+pub(crate) mod worker;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::num::NonZero;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use iterate::Imap;
+pub use pending::Pending;
+
+use super::entry::{Body, Entry};
+use super::message::{self, Message, MessageError, Packet};
+use super::outcome::Outcome;
+use super::process::ATTENDANT_STACK;
+use super::{ProcessError, registry};
+use crate::{Function, interrupt};
+use pending::Assembly;
+
+/// A number of processes that work off what they are given.
+///
+/// The workers are started once, and run whatever function a call names; see [`Process`](super::Process) for what a
+/// function in another process can see. Work that is submitted first is begun first. A worker that dies is replaced.
+/// A pool that is dropped is terminated.
+///
+/// ```
+/// use forkline::prelude::*;
+/// use processes::Pool;
+///
+/// let pool = Pool::new(2)?;
+/// assert_eq!(pool.map(|n: u64| n * n, 0..5)?, [0, 1, 4, 9, 16]);
+/// # Ok::<(), processes::ProcessError>(())
+/// ```
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+/// How a pool is made; see [`Pool::builder`].
+#[must_use = "`start` makes the pool"]
+pub struct PoolBuilder {
+    workers: usize,
+    name: String,
+    most_tasks: Option<NonZero<usize>>,
+    initializer: Option<(Entry, Result<Packet, MessageError>)>,
+}
+
+struct Inner {
+    name: String,
+    workers: usize,
+    most_tasks: Option<NonZero<usize>>,
+    /// What each worker does first: a function and its arguments.
+    initializer: Option<(Entry, Packet)>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Batch>,
+    slots: Vec<Slot>,
+    /// Attendants that have not ended.
+    attendants: usize,
+    is_closed: bool,
+    is_terminated: bool,
+}
+
+/// What is known of one worker.
+struct Slot {
+    /// Wakes its attendant.
+    wake: OwnedFd,
+    is_idle: bool,
+    pid: Option<i32>,
+    job: Option<u64>,
+}
+
+/// Some items of a call on their way.
+struct Batch {
+    job: Job,
+    entry: Entry,
+    items: Packet,
+    reply: Box<dyn FnOnce(Reply) + Send>,
+}
+
+/// What a worker made of a batch.
+enum Reply {
+    Outcome(Outcome),
+    /// The worker died, or was not there, while it did the item with this place in the batch.
+    Lost(usize, ProcessError),
+    /// Nobody wants it any more.
+    Cancelled,
+    /// The pool ended before.
+    Ended,
+}
+
+/// One call, as its batches know it.
+#[derive(Clone)]
+struct Job {
+    number: u64,
+    is_cancelled: Arc<AtomicBool>,
+}
+
+impl Job {
+    fn new() -> Job {
+        // Only the numbers count, nothing is ordered by them.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Job {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            is_cancelled: Arc::default(),
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts batches into the queue; answers them itself if the pool takes none.
+    fn submit(&self, batches: impl IntoIterator<Item = Batch>) {
+        let mut refused = Vec::new();
+        {
+            let mut state = self.state();
+            for batch in batches {
+                if state.is_closed {
+                    refused.push(batch);
+                    continue;
+                }
+                state.queue.push_back(batch);
+                if let Some(slot) = state.slots.iter_mut().find(|slot| slot.is_idle) {
+                    slot.is_idle = false;
+                    wake(&slot.wake);
+                }
+            }
+        }
+        for batch in refused {
+            (batch.reply)(Reply::Ended);
+        }
+    }
+
+    /// Drops what is queued of a call. `kill`: workers that are busy with it are ended, and replaced.
+    fn cancel(&self, job: &Job, kill: bool) {
+        // Read with the queue's lock held, so no other order is needed.
+        job.is_cancelled.store(true, Ordering::Relaxed);
+        let dropped: VecDeque<Batch>;
+        {
+            let mut state = self.state();
+            let (of_job, others) = std::mem::take(&mut state.queue)
+                .into_iter()
+                .partition(|batch| batch.job.number == job.number);
+            dropped = of_job;
+            state.queue = others;
+            if kill {
+                for slot in &state.slots {
+                    slot.kill_if(|number| number == job.number);
+                }
+            }
+        }
+        for batch in dropped {
+            (batch.reply)(Reply::Cancelled);
+        }
+    }
+
+    fn terminate(&self) {
+        let queue = {
+            let mut state = self.state();
+            state.is_closed = true;
+            state.is_terminated = true;
+            for slot in &state.slots {
+                if let Some(pid) = slot.pid {
+                    // SAFETY: a plain system call; the worker is not reaped while the lock is held.
+                    unsafe { libc::kill(pid, libc::SIGKILL) };
+                }
+                wake(&slot.wake);
+            }
+            std::mem::take(&mut state.queue)
+        };
+        for batch in queue {
+            (batch.reply)(Reply::Ended);
+        }
+    }
+}
+
+impl Slot {
+    fn kill_if(&self, is_meant: impl Fn(u64) -> bool) {
+        if let Some(pid) = self.pid
+            && self.job.is_some_and(is_meant)
+        {
+            // SAFETY: a plain system call; the worker is not reaped while the pool's lock is held.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+}
+
+fn wake(event: &OwnedFd) {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: eight bytes, as an eventfd takes them. It does not block; full, it wakes all the same.
+    unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+fn event() -> io::Result<OwnedFd> {
+    // SAFETY: a plain system call; the new descriptor is ours alone.
+    unsafe {
+        match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
+        }
+    }
+}
+
+impl PoolBuilder {
+    /// How many processes; without it as many as processors are usable.
+    pub fn workers(mut self, workers: usize) -> PoolBuilder {
+        self.workers = workers;
+        self
+    }
+
+    /// What errors call it.
+    pub fn name(mut self, name: &str) -> PoolBuilder {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Each worker is replaced by a fresh one after so many batches, so that what it has gathered in memory is given
+    /// back. 0 is never.
+    pub fn max_tasks_per_child(mut self, tasks: usize) -> PoolBuilder {
+        self.most_tasks = NonZero::new(tasks);
+        self
+    }
+
+    /// A function that each worker calls first, with a tuple of arguments; what it returns is not kept.
+    pub fn initializer<F, Args>(mut self, function: F, arguments: Args) -> PoolBuilder
+    where
+        F: Function<Args, Output: Message>,
+        Args: Message,
+    {
+        let _carries_nothing = function;
+        let entry = Entry::of(super::entry::body::<F, Args>);
+        self.initializer = Some((entry, message::encode(&arguments, true)));
+        self
+    }
+
+    /// Makes the pool and starts its workers.
+    ///
+    /// # Errors
+    /// No workers were asked for, the initializer's arguments cannot be sent, or the system gives no threads.
+    pub fn start(self) -> Result<Pool, ProcessError> {
+        let failed = |error| ProcessError::Start {
+            name: self.name.clone(),
+            error,
+        };
+        if self.workers == 0 {
+            let why = "a pool needs at least one worker";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+        }
+        let mut initializer = None;
+        if let Some((entry, arguments)) = self.initializer {
+            let arguments =
+                arguments.map_err(|error| ProcessError::arguments(&self.name, &error))?;
+            initializer = Some((entry, arguments));
+        }
+        let mut state = State::default();
+        for _ in 0..self.workers {
+            state.slots.push(Slot {
+                wake: event().map_err(failed)?,
+                is_idle: false,
+                pid: None,
+                job: None,
+            });
+        }
+        let pool = Pool {
+            inner: Arc::new(Inner {
+                name: self.name.clone(),
+                workers: self.workers,
+                most_tasks: self.most_tasks,
+                initializer,
+                state: Mutex::new(state),
+                changed: Condvar::new(),
+            }),
+        };
+        for place in 0..self.workers {
+            pool.inner.state().attendants += 1;
+            let inner = Arc::clone(&pool.inner);
+            let thread = std::thread::Builder::new()
+                .name(format!("{} {place}", self.name))
+                .stack_size(ATTENDANT_STACK)
+                .spawn(move || attendant::attend(&inner, place));
+            if let Err(error) = thread {
+                pool.inner.state().attendants -= 1;
+                return Err(failed(error));
+            }
+        }
+        Ok(pool)
+    }
+}
+
+impl Pool {
+    /// A pool of so many processes, which are started now.
+    ///
+    /// # Errors
+    /// No workers were asked for, or the system gives no threads.
+    pub fn new(workers: usize) -> Result<Pool, ProcessError> {
+        Pool::builder().workers(workers).start()
+    }
+
+    /// A pool with more to say about it.
+    ///
+    /// ```
+    /// use forkline::prelude::*;
+    /// use processes::Pool;
+    ///
+    /// fn greet(name: String) { println!("worker of {name}: {}", processes::current().name()); }
+    ///
+    /// let pool = Pool::builder().workers(2).initializer(greet, ("a".to_owned(),)).max_tasks_per_child(10).start()?;
+    /// assert_eq!(pool.apply(|a: u32, b: u32| a + b, (1, 2))?, 3);
+    /// # Ok::<(), processes::ProcessError>(())
+    /// ```
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder {
+            workers: registry::cpu_count(),
+            name: "Pool".to_owned(),
+            most_tasks: None,
+            initializer: None,
+        }
+    }
+
+    /// How many processes it has.
+    pub fn workers(&self) -> usize {
+        self.inner.workers
+    }
+
+    /// Calls a function with each item, in as many batches as make four for each worker, and waits for all values.
+    ///
+    /// # Errors
+    /// An item failed: [`ProcessError::Item`] names the first. What had not been begun by then is left out. Or the
+    /// pool takes no work.
+    pub fn map<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<R>, ProcessError>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+    {
+        self.map_async(function, items).get_or_cancel()
+    }
+
+    /// [`map`](Pool::map) in batches of `chunk_size` items.
+    ///
+    /// # Errors
+    /// As for `map`.
+    pub fn map_chunked<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunk_size: usize,
+    ) -> Result<Vec<R>, ProcessError>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+    {
+        let _carries_nothing = function;
+        let items: Vec<A> = items.into_iter().collect();
+        self.send_all(worker::map::<F, A, R, true>, items, Some(chunk_size), None)
+            .get_or_cancel()
+    }
+
+    /// [`map`](Pool::map) that does not wait.
+    pub fn map_async<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+    ) -> Pending<Vec<R>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+    {
+        let _carries_nothing = function;
+        let items: Vec<A> = items.into_iter().collect();
+        self.send_all(worker::map::<F, A, R, true>, items, None, None)
+    }
+
+    /// [`map_async`](Pool::map_async) with a function that is called when all values are there, or when there is an
+    /// error. It runs on a thread that serves a worker, so it shall return quickly.
+    pub fn map_async_with<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        callback: impl FnOnce(Result<&Vec<R>, &ProcessError>) + Send + 'static,
+    ) -> Pending<Vec<R>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+    {
+        let _carries_nothing = function;
+        let items: Vec<A> = items.into_iter().collect();
+        let callback = Some(Box::new(callback) as pending::Callback<Vec<R>>);
+        self.send_all(worker::map::<F, A, R, true>, items, None, callback)
+    }
+
+    /// [`map`](Pool::map) for a function of several arguments: each item is a tuple of them.
+    ///
+    /// # Errors
+    /// As for `map`.
+    pub fn starmap<F, Args>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = Args>,
+    ) -> Result<Vec<F::Output>, ProcessError>
+    where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        let _carries_nothing = function;
+        let items: Vec<Args> = items.into_iter().collect();
+        self.send_all(worker::starmap::<F, Args>, items, None, None)
+            .get_or_cancel()
+    }
+
+    /// The values in the order of the items, each as soon as it and those before it are there. Items are taken as they
+    /// are needed, a few ahead, so they may be endless. An item that fails is an error in its place, and the rest goes on.
+    pub fn imap<F, A, R, I>(&self, function: F, items: I) -> Imap<'_, A, R, I::IntoIter>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+        I: IntoIterator<Item = A>,
+    {
+        let _carries_nothing = function;
+        Imap::new(self, worker::map::<F, A, R, false>, items.into_iter(), true)
+    }
+
+    /// [`imap`](Pool::imap) with the values in the order in which they come.
+    pub fn imap_unordered<F, A, R, I>(&self, function: F, items: I) -> Imap<'_, A, R, I::IntoIter>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+        I: IntoIterator<Item = A>,
+    {
+        let _carries_nothing = function;
+        Imap::new(
+            self,
+            worker::map::<F, A, R, false>,
+            items.into_iter(),
+            false,
+        )
+    }
+
+    /// Calls a function once in one of the workers, with a tuple of arguments, and waits for its value.
+    ///
+    /// # Errors
+    /// It panicked, its worker died, or the pool takes no work.
+    pub fn apply<F, Args>(&self, function: F, arguments: Args) -> Result<F::Output, ProcessError>
+    where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        self.apply_async(function, arguments).get_or_cancel()
+    }
+
+    /// [`apply`](Pool::apply) that does not wait.
+    pub fn apply_async<F, Args>(&self, function: F, arguments: Args) -> Pending<F::Output>
+    where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        let (pending, completion) = Pending::new(self, Job::new(), None);
+        self.send_one(function, arguments, &pending.job(), move |value| {
+            completion.complete(value);
+        });
+        pending
+    }
+
+    /// [`apply_async`](Pool::apply_async) with a function that is called with the value or the error. It runs on a
+    /// thread that serves a worker, so it shall return quickly.
+    pub fn apply_async_with<F, Args>(
+        &self,
+        function: F,
+        arguments: Args,
+        callback: impl FnOnce(Result<&F::Output, &ProcessError>) + Send + 'static,
+    ) -> Pending<F::Output>
+    where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        let callback = Some(Box::new(callback) as pending::Callback<F::Output>);
+        let (pending, completion) = Pending::new(self, Job::new(), callback);
+        self.send_one(function, arguments, &pending.job(), move |value| {
+            completion.complete(value);
+        });
+        pending
+    }
+
+    /// Calls a function once in one of the workers and hands what came of it to `on_done`, on a thread that serves a
+    /// worker.
+    pub(crate) fn submit<F, Args>(
+        &self,
+        function: F,
+        arguments: Args,
+        on_done: impl FnOnce(Result<F::Output, ProcessError>) + Send + 'static,
+    ) where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        self.send_one(function, arguments, &Job::new(), on_done);
+    }
+
+    fn send_one<F, Args>(
+        &self,
+        function: F,
+        arguments: Args,
+        job: &Job,
+        on_done: impl FnOnce(Result<F::Output, ProcessError>) + Send + 'static,
+    ) where
+        F: Function<Args, Output: Message + Send>,
+        Args: Message,
+    {
+        let _carries_nothing = function;
+        let name = self.inner.name.clone();
+        let items = match message::encode(&arguments, true) {
+            Ok(items) => items,
+            Err(error) => return on_done(Err(ProcessError::arguments(&name, &error))),
+        };
+        self.inner.submit([Batch {
+            job: job.clone(),
+            entry: Entry::of(super::entry::body::<F, Args>),
+            items,
+            reply: Box::new(move |reply| {
+                let value = match reply {
+                    Reply::Outcome(outcome) => outcome.into_result(&name).and_then(|packet| {
+                        message::decode(packet).map_err(|error| ProcessError::result(&name, &error))
+                    }),
+                    Reply::Lost(_, error) => Err(error),
+                    Reply::Cancelled | Reply::Ended => Err(ProcessError::PoolClosed { name }),
+                };
+                on_done(value);
+            }),
+        }]);
+    }
+
+    /// Cuts items into batches and sends all; what they give comes together in the order of the items.
+    fn send_all<A: Message, R: Message + Send>(
+        &self,
+        body: Body,
+        items: Vec<A>,
+        chunk_size: Option<usize>,
+        callback: Option<pending::Callback<Vec<R>>>,
+    ) -> Pending<Vec<R>> {
+        let size = chunk_size.unwrap_or_else(|| items.len().div_ceil(4 * self.inner.workers));
+        let size = size.max(1);
+        let (pending, completion) = Pending::new(self, Job::new(), callback);
+        let job = pending.job();
+        let count = items.len().div_ceil(size);
+        let name = self.inner.name.clone();
+        let assembly = Arc::new(Assembly::new(name, count, completion));
+        let entry = Entry::of(body);
+        let mut items = items.into_iter();
+        let mut batches = Vec::with_capacity(count);
+        for number in 0..count {
+            let part: Vec<A> = items.by_ref().take(size).collect();
+            let assembly = Arc::clone(&assembly);
+            match message::encode(&part, true) {
+                Ok(packet) => {
+                    let (cancelled, pool) = (job.clone(), Arc::downgrade(&self.inner));
+                    batches.push(Batch {
+                        job: job.clone(),
+                        entry: entry.clone(),
+                        items: packet,
+                        reply: Box::new(move |reply| {
+                            if assembly.add(number, number * size, reply)
+                                && let Some(pool) = pool.upgrade()
+                            {
+                                pool.cancel(&cancelled, false);
+                            }
+                        }),
+                    });
+                }
+                Err(error) => {
+                    let error = ProcessError::arguments(&self.inner.name, &error);
+                    assembly.add(number, number * size, Reply::Lost(0, error));
+                }
+            }
+        }
+        self.inner.submit(batches);
+        pending
+    }
+
+    /// Takes no more work. What it has is still done, then its processes end.
+    pub fn close(&self) {
+        let mut state = self.inner.state();
+        state.is_closed = true;
+        for slot in &state.slots {
+            wake(&slot.wake);
+        }
+    }
+
+    /// Ends its processes at once. Work that is not done fails.
+    pub fn terminate(&self) {
+        self.inner.terminate();
+    }
+
+    /// Closes the pool and waits until its work is done and its processes have ended.
+    pub fn join(&self) {
+        self.close();
+        self.wait_for_end(None);
+    }
+
+    /// [`join`](Pool::join) that gives up after some time; whether all have ended.
+    pub fn join_timeout(&self, time: Duration) -> bool {
+        self.close();
+        self.wait_for_end(interrupt::deadline(time))
+    }
+
+    fn wait_for_end(&self, deadline: Option<std::time::Instant>) -> bool {
+        interrupt::wait(deadline, |slice| {
+            let state = self.inner.state();
+            let (state, _) = self
+                .inner
+                .changed
+                .wait_timeout_while(state, slice, |state| state.attendants > 0)
+                .unwrap_or_else(PoisonError::into_inner);
+            (state.attendants == 0).then_some(())
+        })
+        .is_some()
+    }
+
+    /// The numbers of its processes in the system, of those that run now.
+    pub fn pids(&self) -> Vec<u32> {
+        let state = self.inner.state();
+        let pids = state.slots.iter().filter_map(|slot| slot.pid);
+        pids.filter_map(|pid| u32::try_from(pid).ok()).collect()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.inner.terminate();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.inner.state();
+        let phase = match (state.is_terminated, state.is_closed) {
+            (true, _) => "terminated",
+            (false, true) => "closed",
+            (false, false) => "open",
+        };
+        let (name, workers, queued) = (&self.inner.name, self.inner.workers, state.queue.len());
+        write!(
+            out,
+            "<Pool name={name:?} workers={workers} {phase} queued={queued}>"
+        )
+    }
+}

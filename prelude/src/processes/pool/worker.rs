@@ -1,0 +1,244 @@
+//! A worker of a pool: it takes a batch from its socket, does its items, sends what came of them, and so on until the
+//! socket ends.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::child;
+use super::super::entry::{Body, Entry, Failure, conjure};
+use super::super::message::{self, Message, MessageError, Packet};
+use super::super::outcome::Outcome;
+use crate::Function;
+
+/// A number that a worker writes and its attendant reads: how many items of the batch have been begun.
+pub(super) struct Progress {
+    memory: &'static AtomicU64,
+    file: File,
+}
+
+impl Progress {
+    pub fn new() -> std::io::Result<Progress> {
+        // SAFETY: a C string; the new descriptor is ours alone.
+        let file = unsafe {
+            match libc::memfd_create(c"forkline-progress".as_ptr(), libc::MFD_CLOEXEC) {
+                -1 => return Err(std::io::Error::last_os_error()),
+                descriptor => File::from_raw_fd(descriptor),
+            }
+        };
+        file.set_len(size_of::<AtomicU64>() as u64)?;
+        let memory = mapping(&file).ok_or_else(std::io::Error::last_os_error)?;
+        Ok(Progress { memory, file })
+    }
+
+    /// Nothing of the next batch has been begun.
+    pub fn reset(&self) {
+        self.memory.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the worker has begun the batch.
+    pub fn has_begun(&self) -> bool {
+        self.memory.load(Ordering::Relaxed) > 0
+    }
+
+    /// The place of the item that was begun last.
+    pub fn place(&self) -> usize {
+        usize::try_from(self.memory.load(Ordering::Relaxed).saturating_sub(1)).unwrap_or(usize::MAX)
+    }
+
+    pub fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's alone.
+        unsafe {
+            let start = std::ptr::from_ref(self.memory).cast_mut().cast();
+            libc::munmap(start, size_of::<AtomicU64>());
+        }
+    }
+}
+
+fn mapping(file: &File) -> Option<&'static AtomicU64> {
+    // SAFETY: a new shared mapping of a file that is as long; an atomic may be written by two processes. Whoever
+    // asked unmaps it when it is not used any more.
+    unsafe {
+        let memory = libc::mmap(
+            std::ptr::null_mut(),
+            size_of::<AtomicU64>(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
+            0,
+        );
+        (memory != libc::MAP_FAILED).then(|| &*memory.cast::<AtomicU64>())
+    }
+}
+
+/// Where this worker writes its progress; null in other processes.
+static BEGUN: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
+
+fn begin_item(place: usize) {
+    // SAFETY: null, or the mapping that `serve` made and never takes back.
+    if let Some(begun) = unsafe { BEGUN.load(Ordering::Relaxed).as_ref() } {
+        begun.store(place as u64 + 1, Ordering::Relaxed);
+    }
+}
+
+/// What a worker is told after its name: what it is to do first.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Orders {
+    pub initializer: Option<Entry>,
+}
+
+/// A batch as it travels: the items' bytes, the entry, the length of that.
+pub(super) fn with_entry(mut items: Packet, entry: &Entry) -> Result<Packet, MessageError> {
+    let header = message::encode(entry, false)?.bytes;
+    items.bytes.extend_from_slice(&header);
+    items
+        .bytes
+        .extend_from_slice(&(header.len() as u32).to_le_bytes());
+    Ok(items)
+}
+
+fn split_entry(packet: &mut Packet) -> Option<Vec<u8>> {
+    let length = packet.bytes.split_off(packet.bytes.len().checked_sub(4)?);
+    let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+    Some(
+        packet
+            .bytes
+            .split_off(packet.bytes.len().checked_sub(length)?),
+    )
+}
+
+/// Works until the socket ends; the exit status.
+pub(crate) fn serve(work: &OwnedFd) -> i32 {
+    // The interrupt of a cell is the parent's matter: it ends the workers whose work nobody waits for.
+    // SAFETY: a plain system call.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    let Ok(Some(mut packet)) = message::receive(work.as_fd()) else {
+        return 0;
+    };
+    if let Some(file) = packet.descriptors.pop()
+        && let Some(memory) = mapping(&File::from(file))
+    {
+        BEGUN.store(std::ptr::from_ref(memory).cast_mut(), Ordering::Relaxed);
+    }
+    let Ok(Orders { initializer }) = message::decode(packet) else {
+        return 1;
+    };
+    if let Some(entry) = initializer {
+        let Ok(Some(arguments)) = message::receive(work.as_fd()) else {
+            return 0;
+        };
+        let outcome = child::call(&entry, arguments);
+        if !matches!(outcome, Outcome::Value(_)) {
+            let code = outcome.exit_code();
+            let _nobody_waits = message::send(work.as_fd(), &outcome.into_packet());
+            return code;
+        }
+    }
+    let mut known: HashMap<Vec<u8>, Body> = HashMap::new();
+    while let Ok(Some(mut packet)) = message::receive(work.as_fd()) {
+        let outcome = match split_entry(&mut packet) {
+            Some(header) => match find(&mut known, header) {
+                Ok(body) => child::caught(|| {
+                    begin_item(0);
+                    body(packet).map_or_else(Outcome::from, Outcome::Value)
+                }),
+                Err(why) => Outcome::Load(why),
+            },
+            None => Outcome::Load("the batch names no function".to_owned()),
+        };
+        // What it has printed is on the screen before its value is used.
+        crate::rt::flush_stdout();
+        if message::send(work.as_fd(), &outcome.into_packet()).is_err() {
+            break;
+        }
+    }
+    0
+}
+
+fn find(known: &mut HashMap<Vec<u8>, Body>, header: Vec<u8>) -> Result<Body, String> {
+    if let Some(body) = known.get(&header) {
+        return Ok(*body);
+    }
+    let packet = Packet {
+        bytes: header.clone(),
+        descriptors: Vec::new(),
+    };
+    let entry: Entry = message::decode(packet).map_err(|error| error.to_string())?;
+    // SAFETY: the parent took the entry from a body, in a process that had loaded the same file.
+    let body = unsafe { entry.resolve() }?;
+    known.insert(header, body);
+    Ok(body)
+}
+
+/// The body of a batch of items with one argument each. `STOP`: the first panic ends the batch.
+pub(super) fn map<F, A, R, const STOP: bool>(packet: Packet) -> Result<Packet, Failure>
+where
+    F: Fn(A) -> R + Copy + Send + Sync + 'static,
+    A: Message,
+    R: Message,
+{
+    each::<A, R>(packet, STOP, |item| conjure::<F>()(item))
+}
+
+/// The body of a batch of items that are tuples of arguments.
+pub(super) fn starmap<F, Args>(packet: Packet) -> Result<Packet, Failure>
+where
+    F: Function<Args, Output: Message>,
+    Args: Message,
+{
+    each::<Args, F::Output>(packet, true, |item| conjure::<F>().call(item))
+}
+
+fn each<A: Message, R: Message>(
+    packet: Packet,
+    stop: bool,
+    call: impl Fn(A) -> R,
+) -> Result<Packet, Failure> {
+    let items: Vec<A> = message::decode(packet).map_err(Failure::Arguments)?;
+    let mut values = Vec::with_capacity(items.len());
+    let mut panics: Vec<(u32, String)> = Vec::new();
+    for (place, item) in items.into_iter().enumerate() {
+        begin_item(place);
+        match catch_unwind(AssertUnwindSafe(|| call(item))) {
+            Ok(value) => values.push(value),
+            Err(payload) => {
+                panics.push((place as u32, child::message_of(payload.as_ref())));
+                if stop {
+                    break;
+                }
+            }
+        }
+    }
+    let mut packet = message::encode(&values, true).map_err(Failure::Result)?;
+    let tail = message::encode(&panics, false)
+        .map_err(Failure::Result)?
+        .bytes;
+    packet.bytes.extend_from_slice(&tail);
+    packet
+        .bytes
+        .extend_from_slice(&(tail.len() as u32).to_le_bytes());
+    Ok(packet)
+}
+
+/// The values that a batch gave, and its panics by their places.
+pub(super) fn values_and_panics<R: Message>(
+    mut packet: Packet,
+) -> Result<(Vec<R>, Vec<(u32, String)>), MessageError> {
+    let short = || MessageError::Decode("it ends too early".to_owned());
+    let tail = split_entry(&mut packet).ok_or_else(short)?;
+    let panics = message::decode(Packet {
+        bytes: tail,
+        descriptors: Vec::new(),
+    })?;
+    Ok((message::decode(packet)?, panics))
+}
