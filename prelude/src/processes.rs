@@ -14,6 +14,8 @@ mod process;
 mod registry;
 mod start;
 mod supervise;
+#[cfg(test)]
+mod tests;
 
 pub use error::ProcessError;
 pub use fork::fork;

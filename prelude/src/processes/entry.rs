@@ -34,6 +34,17 @@ where
     message::encode(&value, true).map_err(Failure::Result)
 }
 
+/// The body of a function whose value nobody wants.
+pub(crate) fn body_without_value<F, Args>(packet: Packet) -> Result<Packet, Failure>
+where
+    F: Function<Args>,
+    Args: Message,
+{
+    let arguments: Args = message::decode(packet).map_err(Failure::Arguments)?;
+    conjure::<F>().call(arguments);
+    Ok(Packet::default())
+}
+
 /// The only value of a function's type.
 pub(crate) fn conjure<F: Copy>() -> F {
     const {

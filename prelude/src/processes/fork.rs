@@ -133,7 +133,6 @@ fn as_after_exec() {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::processes;
     use crate::tests::host;
     use rayon::prelude::*;

@@ -249,11 +249,11 @@ impl PoolBuilder {
     /// A function that each worker calls first, with a tuple of arguments; what it returns is not kept.
     pub fn initializer<F, Args>(mut self, function: F, arguments: Args) -> PoolBuilder
     where
-        F: Function<Args, Output: Message>,
+        F: Function<Args>,
         Args: Message,
     {
         let _carries_nothing = function;
-        let entry = Entry::of(super::entry::body::<F, Args>);
+        let entry = Entry::of(super::entry::body_without_value::<F, Args>);
         self.initializer = Some((entry, message::encode(&arguments, true)));
         self
     }
