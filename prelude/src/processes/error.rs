@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::message::MessageError;
 
 /// Why a process, or a task in a pool of processes, gave no value.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ProcessError {
     /// It has not been started.
@@ -180,6 +179,13 @@ impl fmt::Display for ProcessError {
                 "{name} takes no work: it was closed or terminated; make a new pool"
             ),
         }
+    }
+}
+
+/// The same text as `Display`: `unwrap` shows an error through `Debug`, and the cure must be readable there.
+impl fmt::Debug for ProcessError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
     }
 }
 

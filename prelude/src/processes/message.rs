@@ -28,7 +28,8 @@ use crate::interrupt;
     label = "this type has no form in bytes",
     note = "a type of your own needs `#[derive(Serialize, Deserialize)]`, and so do the types of its fields",
     note = "references, closures, mutexes and threads mean nothing in another process: send owned data, \
-            or a handle such as `processes::Queue` or `processes::Array`"
+            or a handle such as `processes::Queue` or `processes::Array`",
+    note = "a closure that never returns gives `!`: write `|| -> () { .. }`"
 )]
 pub trait Message: Serialize + DeserializeOwned + 'static {}
 
@@ -290,10 +291,9 @@ pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet) -> io::Result<()> {
         let body = &packet.bytes[sent.saturating_sub(HEADER)..];
         // Descriptors go with the first byte.
         let carried: &[RawFd] = if sent == 0 { &descriptors } else { &[] };
-        wait_for(socket, libc::POLLOUT)?;
         match send_some(socket, &[IoSlice::new(head), IoSlice::new(body)], carried) {
             Ok(count) => sent += count,
-            Err(error) if is_again(&error) => {}
+            Err(error) if is_again(&error) => wait_for(socket, libc::POLLOUT)?,
             Err(error) => return Err(error),
         }
     }
@@ -335,12 +335,11 @@ fn receive_exactly(
 ) -> io::Result<bool> {
     let mut filled = 0;
     while filled < buffer.len() {
-        wait_for(socket, libc::POLLIN)?;
         match receive_some(socket, &mut buffer[filled..], descriptors) {
             Ok(0) if filled == 0 => return Ok(false),
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => filled += count,
-            Err(error) if is_again(&error) => {}
+            Err(error) if is_again(&error) => wait_for(socket, libc::POLLIN)?,
             // A peer that was killed with bytes unread.
             Err(error) if filled == 0 && error.kind() == io::ErrorKind::ConnectionReset => {
                 return Ok(false);

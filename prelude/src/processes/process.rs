@@ -1,7 +1,6 @@
 //! One process that runs one function, from its making to its value.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +33,9 @@ use crate::{Function, Runnable, interrupt, rt};
 /// ```
 pub struct Process<R> {
     shared: Arc<Shared>,
-    result: PhantomData<fn() -> R>,
+    /// Reads what came back. Kept here so that nothing but the type's name has to be known of `R` afterwards: the
+    /// analyzer that tells evcxr the types of variables does not see what derive macros implement.
+    decode: fn(Packet) -> Result<R, MessageError>,
 }
 
 /// What all who know a process share.
@@ -239,7 +240,7 @@ impl Shared {
     }
 }
 
-impl<R: Message> Process<R> {
+impl<R> Process<R> {
     /// A process that will run `function` with a tuple of arguments, once it is started.
     ///
     /// The function is one that carries no data: a function by its name, or a closure that captures nothing.
@@ -248,17 +249,21 @@ impl<R: Message> Process<R> {
     where
         F: Function<Args, Output = R>,
         Args: Message,
+        R: Message,
     {
         let _carries_nothing = function;
         let packet = message::encode(&arguments, true);
         let entry = Entry::of(entry::body::<F, Args>);
-        Process::with(Shared::new(None, Some(packet), Some(entry)))
+        Process::with(Arc::new(Shared::new(None, Some(packet), Some(entry))))
     }
 
-    pub(crate) fn with(shared: Shared) -> Process<R> {
+    fn with(shared: Arc<Shared>) -> Process<R>
+    where
+        R: Message,
+    {
         Process {
-            shared: Arc::new(shared),
-            result: PhantomData,
+            shared,
+            decode: message::decode::<R>,
         }
     }
 
@@ -284,6 +289,7 @@ impl<R: Message> Process<R> {
     pub fn of<W>(work: W) -> Process<R>
     where
         W: Runnable<Output = R> + Message,
+        R: Message,
     {
         fn run<W: Runnable>(work: W) -> W::Output {
             work.run()
@@ -370,12 +376,12 @@ impl<R: Message> Process<R> {
                     Outcome::Taken
                 });
                 drop(state);
-                message::decode(packet).map_err(|error| ProcessError::result(&name, &error))
+                (self.decode)(packet).map_err(|error| ProcessError::result(&name, &error))
             }
             Some(outcome) => {
                 state.outcome = Some(outcome.clone_text());
                 outcome.into_result(&name).and_then(|packet| {
-                    message::decode(packet).map_err(|error| ProcessError::result(&name, &error))
+                    (self.decode)(packet).map_err(|error| ProcessError::result(&name, &error))
                 })
             }
         }
@@ -571,8 +577,5 @@ pub(crate) fn attend_fork<R: Message>(
     Arc::clone(&shared)
         .attend(ends, Vec::new())
         .map_err(|error| ProcessError::Start { name, error })?;
-    Ok(Process {
-        shared,
-        result: PhantomData,
-    })
+    Ok(Process::with(shared))
 }
