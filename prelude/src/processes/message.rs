@@ -29,7 +29,7 @@ use crate::interrupt;
     note = "a type of your own needs `#[derive(Serialize, Deserialize)]`, and so do the types of its fields",
     note = "references, closures, mutexes and threads mean nothing in another process: send owned data, \
             or a handle such as `processes::Queue` or `processes::Array`",
-    note = "a closure that never returns gives `!`: write `|| -> () { .. }`"
+    note = "a closure that never returns gives `!`: write `|| -> () {{ .. }}`"
 )]
 pub trait Message: Serialize + DeserializeOwned + 'static {}
 
