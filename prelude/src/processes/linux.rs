@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Memory that has a descriptor and no name in the file system: zeros, which cost nothing until they are touched.
@@ -267,6 +267,14 @@ impl RawMutex {
                 io::Error::from_raw_os_error(other)
             ),
         }
+    }
+
+    /// The kernel's number of the thread that holds it; none if it is free or its holder has ended.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        // SAFETY: glibc's mutex begins with the word that it shares with the kernel, which every access to it
+        // treats as an atomic.
+        let word = unsafe { AtomicU32::from_ptr(self.0.get().cast()) }.load(Ordering::Relaxed);
+        Some(word & libc::FUTEX_TID_MASK).filter(|&thread| thread != 0)
     }
 
     /// Gives the mutex back; `false` if the calling thread does not hold it.

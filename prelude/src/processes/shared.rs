@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -44,6 +45,8 @@ struct Head {
 struct Region {
     descriptor: OwnedFd,
     mapping: Mapping,
+    /// How many handles are kept alive by [`Shared::keep`].
+    kept: AtomicUsize,
 }
 
 /// A handle of memory with an `L` at its beginning, to which it dereferences. Clones are the same memory.
@@ -99,6 +102,7 @@ impl<L: Layout> Shared<L> {
             region: Arc::new(Region {
                 descriptor,
                 mapping,
+                kept: AtomicUsize::new(0),
             }),
             layout: PhantomData,
         };
@@ -107,7 +111,7 @@ impl<L: Layout> Shared<L> {
     }
 
     /// The memory behind a descriptor that another process has sent.
-    fn open(kind: &str, descriptor: OwnedFd) -> Result<Shared<L>, String> {
+    pub(crate) fn open(kind: &str, descriptor: OwnedFd) -> Result<Shared<L>, String> {
         let length = linux::length_of(descriptor.as_fd())
             .map_err(|error| format!("the descriptor is no shared memory: {error}"))?;
         if length < Self::EXTRA {
@@ -127,6 +131,7 @@ impl<L: Layout> Shared<L> {
             region: Arc::new(Region {
                 descriptor,
                 mapping,
+                kept: AtomicUsize::new(0),
             }),
             layout: PhantomData,
         })
@@ -145,6 +150,32 @@ impl<L: Layout> Shared<L> {
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.region.descriptor.as_fd()
+    }
+
+    /// Keeps the memory where it is until [`unkeep`](Self::unkeep), also when all handles are dropped: a mutex that a
+    /// thread holds is in that thread's list.
+    pub(crate) fn keep(&self) {
+        std::mem::forget(Arc::clone(&self.region));
+        self.region.kept.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the memory is kept.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.region.kept.load(Ordering::Relaxed) > 0
+    }
+
+    /// Ends one [`keep`](Self::keep), if there is one.
+    pub(crate) fn unkeep(&self) {
+        let kept = &self.region.kept;
+        if kept
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                count.checked_sub(1)
+            })
+            .is_ok()
+        {
+            // SAFETY: `keep` forgot a clone of this Arc, and the count says that it was not dropped before.
+            unsafe { Arc::decrement_strong_count(Arc::as_ptr(&self.region)) };
+        }
     }
 
     /// Whether both are the same memory, mapped once.
@@ -260,6 +291,11 @@ impl Mutex {
             }
             taken(attempt)
         })
+    }
+
+    /// The system's number of the thread that holds it.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        self.0.holder()
     }
 
     /// Gives it back; `false` if the calling thread does not hold it.

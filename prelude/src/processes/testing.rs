@@ -12,6 +12,12 @@ pub(crate) fn in_child(work: impl FnOnce()) -> Child {
     // Only this thread lives on in the child: what other threads hold would be held there for ever. So no test
     // is in the middle of the library's own locks.
     let turn = host::turn();
+    fork(&turn, work)
+}
+
+/// [`in_child`] for a test that has its turn: no other test's child has copies of the descriptors that are made in
+/// the meantime.
+pub(crate) fn fork(_turn: &host::Turn, work: impl FnOnce()) -> Child {
     // SAFETY: the child runs the closure and leaves by `_exit`, without the test program's own end. glibc makes its
     // allocator usable in the child.
     match unsafe { libc::fork() } {
@@ -22,7 +28,6 @@ pub(crate) fn in_child(work: impl FnOnce()) -> Child {
         }
         pid => {
             assert!(pid > 0, "{}", std::io::Error::last_os_error());
-            drop(turn);
             Child(pid)
         }
     }
@@ -51,6 +56,13 @@ impl Child {
         }
     }
 
+    /// Kills it when `is_time`.
+    pub(crate) fn kill_when(self, is_time: impl Fn() -> bool) {
+        until(is_time);
+        self.kill();
+        assert_eq!(self.join(), -libc::SIGKILL);
+    }
+
     pub(crate) fn kill(&self) {
         // SAFETY: the child is ours and was not waited for, so the number is still its.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
@@ -59,10 +71,7 @@ impl Child {
 
 /// Runs the closure in a child and kills that when `is_time`.
 pub(crate) fn kill_when(work: impl FnOnce(), is_time: impl Fn() -> bool) {
-    let child = in_child(work);
-    until(is_time);
-    child.kill();
-    assert_eq!(child.join(), -libc::SIGKILL);
+    in_child(work).kill_when(is_time);
 }
 
 /// Waits for something that another process does.

@@ -1,11 +1,13 @@
 use super::*;
 use crate::processes::Queue;
-use crate::processes::testing::{in_child, kill_when, travelled};
+use crate::processes::testing::{fork, in_child, travelled};
+use crate::tests::host::turn;
 
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn pipe_example() {
+    let _turn = turn();
     let (sender, receiver) = pipe();
     sender.send("one".to_owned()).unwrap();
     sender.send("two".to_owned()).unwrap();
@@ -68,23 +70,23 @@ fn messages_of_all_sizes_come_as_they_were() {
 
 #[test]
 fn the_end_comes_with_the_last_sender_however_it_ended() {
+    let turn = turn();
     let (sender, receiver) = pipe::<u8>();
     let theirs = travelled(&sender).unwrap();
-    kill_when(
-        || {
-            theirs.send(1).unwrap();
-            loop {
-                std::thread::park();
-            }
-        },
-        || receiver.poll(Duration::from_millis(1)),
-    );
+    let child = fork(&turn, || {
+        theirs.send(1).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    child.kill_when(|| receiver.poll(Duration::from_millis(1)));
     drop((sender, theirs));
     assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [1]);
 }
 
 #[test]
 fn nobody_who_receives_is_an_error_for_the_sender() {
+    let _turn = turn();
     let (sender, receiver) = pipe::<u8>();
     sender.send(1).unwrap();
     drop(receiver);
@@ -120,11 +122,12 @@ fn waits_end_in_time() {
 
 #[test]
 fn two_processes_that_receive_get_whole_messages() {
+    let turn = turn();
     let (sender, receiver) = pipe::<Vec<u64>>();
     let results = Queue::<u64>::new();
     let children: Vec<_> = (0..2)
         .map(|_| {
-            in_child(|| {
+            fork(&turn, || {
                 // SAFETY: the child is a copy of this process, whose end it does not use.
                 unsafe { libc::close(std::os::fd::AsRawFd::as_raw_fd(&sender.socket.as_fd())) };
                 for message in &receiver {
