@@ -26,6 +26,20 @@ pub trait Function<Args>: Copy + Send + Sync + 'static {
     fn call(self, arguments: Args) -> Self::Output;
 }
 
+/// What a function pointer returns.
+#[doc(hidden)]
+pub trait Returns {
+    type Output;
+}
+
+impl<R> Returns for fn() -> R {
+    type Output = R;
+}
+
+/// The type `!`, which may not be written where a variable of type `Task<!>` is kept for later cells.
+#[doc(hidden)]
+pub type Never = <fn() -> ! as Returns>::Output;
+
 macro_rules! functions {
     ($(($($name:ident)*))*) => {$(
         impl<F, R, $($name),*> Function<($($name,)*)> for F

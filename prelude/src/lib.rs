@@ -53,6 +53,8 @@ pub mod threads;
 pub mod trace;
 
 #[doc(hidden)]
+pub use function::Never as __Never;
+#[doc(hidden)]
 pub use interrupt::check as __check;
 pub use {function::Function, runnable::Runnable};
 

@@ -299,13 +299,12 @@ fn wait_returns_when_it_is_told() {
     let (done, open) = wait(&futures, When::AllCompleted, LONG);
     assert_eq!((done.len(), open.len()), (2, 0));
     assert_eq!(done[1].result().unwrap(), 1);
-    let refs: Vec<&Future<i32>> = futures.iter().collect();
     assert_eq!(
-        wait(&refs, When::AllCompleted, None).0.len(),
+        wait(&futures, When::AllCompleted, None).0.len(),
         2,
         "also by reference, also when taken"
     );
-    let (done, open) = wait::<Future<u8>>(&[], When::FirstCompleted, None);
+    let (done, open) = wait(Vec::<Future<u8>>::new(), When::FirstCompleted, None);
     assert!(
         done.is_empty() && open.is_empty(),
         "of none, none is waited for"

@@ -1,6 +1,5 @@
 //! Waiting for several futures.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,7 +95,7 @@ impl<F: AsFuture> Drop for Listening<'_, F> {
 }
 
 /// Waits for several futures, for at most `timeout` (`None`: as long as it takes), and returns those that are done
-/// and those that are not, each in the order given.
+/// and those that are not, each in the order given. Give the futures themselves, or references to them.
 ///
 /// ```
 /// use forkline::prelude::*;
@@ -104,43 +103,45 @@ impl<F: AsFuture> Drop for Listening<'_, F> {
 ///
 /// let pool = ThreadPool::new(2);
 /// let futures: Vec<_> = (0..4).map(|n| pool.spawn(move || n * n)).collect();
-/// let (done, not_done) = wait(&futures, When::AllCompleted, None);
+/// let (done, not_done) = wait(futures, When::AllCompleted, None);
 /// assert_eq!((done.len(), not_done.len()), (4, 0));
 /// ```
 pub fn wait<F: AsFuture>(
-    futures: &[F],
+    futures: impl IntoIterator<Item = F>,
     when: When,
     timeout: impl Into<Option<Duration>>,
-) -> (Vec<&F>, Vec<&F>) {
+) -> (Vec<F>, Vec<F>) {
+    let futures: Vec<F> = futures.into_iter().collect();
     let deadline = timeout.into().and_then(interrupt::deadline);
-    let listening = Listening::to(futures);
-    let mut done = HashSet::new();
-    let mut is_over = false;
-    while !is_over && done.len() < futures.len() {
-        let Some(numbers) = listening.signal.take(deadline) else {
-            break;
-        };
-        is_over = match when {
-            When::FirstCompleted => true,
-            When::FirstException => numbers
-                .iter()
-                .any(|number| futures[*number].as_future().has_failed()),
-            When::AllCompleted => false,
-        };
-        done.extend(numbers);
+    let mut is_done = vec![false; futures.len()];
+    {
+        let listening = Listening::to(&futures);
+        let mut left = futures.len();
+        let mut is_over = false;
+        while !is_over && left > 0 {
+            let Some(numbers) = listening.signal.take(deadline) else {
+                break;
+            };
+            for number in numbers {
+                is_done[number] = true;
+                left -= 1;
+                is_over |= match when {
+                    When::FirstCompleted => true,
+                    When::FirstException => futures[number].as_future().has_failed(),
+                    When::AllCompleted => false,
+                };
+            }
+        }
     }
-    // What came in the last moment counts as done too.
-    done.extend(std::mem::take(&mut *listening.signal.numbers.lock()));
-    drop(listening);
-    let (mut finished, mut open) = (Vec::new(), Vec::new());
-    for (number, future) in futures.iter().enumerate() {
-        if done.contains(&number) {
-            finished.push(future);
+    let (mut done, mut open) = (Vec::new(), Vec::new());
+    for (future, is_done) in futures.into_iter().zip(is_done) {
+        if is_done {
+            done.push(future);
         } else {
             open.push(future);
         }
     }
-    (finished, open)
+    (done, open)
 }
 
 /// The futures in the order in which they are done.

@@ -102,7 +102,30 @@ fn text_of(kind: &Type<'_>, sema: &Semantics<'_, RootDatabase>, module: Module) 
     let text = kind
         .display_source_code(sema.db, module.into(), true)
         .ok()?;
-    (is_full(&text) && !text.contains(['\n', '\r'])).then_some(text)
+    (is_full(&text) && !text.contains(['\n', '\r'])).then(|| name_never(&text))
+}
+
+/// What stands for `!` in a text, which the compiler lets nobody write: the result of a task without an end.
+const NEVER: &str = "::forkline::__Never";
+
+/// A type in which `!` has a name that may be written.
+fn name_never(kind: &str) -> String {
+    const BEFORE: &str = "const _: ";
+    if !kind.contains('!') {
+        return kind.to_owned();
+    }
+    let parsed = SourceFile::parse(&format!("{BEFORE}{kind} = foo();"), Edition::Edition2024);
+    let mut text = kind.to_owned();
+    let found: Vec<usize> = parsed
+        .syntax_node()
+        .descendants()
+        .filter(|node| node.kind() == SyntaxKind::NEVER_TYPE)
+        .map(|node| usize::from(node.text_range().start()) - BEFORE.len())
+        .collect();
+    for at in found.into_iter().rev() {
+        text.replace_range(at..at + 1, NEVER);
+    }
+    text
 }
 
 /// Whether a text is a type without `_`. (rust-analyzer writes some that are none, `[i32, _]` for one.)
@@ -117,7 +140,16 @@ pub fn is_full(kind: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_full;
+    use super::{is_full, name_never};
+
+    #[test]
+    fn the_type_that_has_no_value_gets_a_name() {
+        assert_eq!(name_never("Vec<u8>"), "Vec<u8>");
+        assert_eq!(
+            name_never("(Task<!>, fn() -> !)"),
+            "(Task<::forkline::__Never>, fn() -> ::forkline::__Never)"
+        );
+    }
 
     #[test]
     fn a_full_type_has_no_gaps() {
