@@ -98,6 +98,7 @@ def test_a_cell_that_awaits_can_be_interrupted(kernel: Client, waiting: str) -> 
 
 
 def test_tasks_go_on_between_cells_and_print_under_the_cell_that_runs(kernel: Client) -> None:
+    kernel.late_allowed = True  # Between cells they print under the last one.
     kernel.run(
         "let counter = Arc::new(atomic::AtomicU32::new(0));\nlet seen = counter.clone();\n"
         'let ticker = tasks::spawn(async move { loop { tasks::sleep(Duration::from_millis(10)).await; '
@@ -108,7 +109,7 @@ def test_tasks_go_on_between_cells_and_print_under_the_cell_that_runs(kernel: Cl
     assert result.stdout.count("tick") >= 2, result.stdout
     result = kernel.run("let cancelled = ticker.cancel();\n(cancelled, matches!(ticker.await, Err(tasks::TaskError::Cancelled)))")
     result.equal(result.text, "(true, true)")
-    kernel.forget()
+    kernel.fence()
 
 
 def test_to_wait_inside_of_a_task_is_refused_in_our_words(kernel: Client) -> None:
