@@ -53,6 +53,7 @@ pub use laws::{
     Share, amdahl_limit, amdahl_speedup, efficiency, gustafson_speedup, karp_flatt, speedup,
 };
 pub use pool::in_pool;
+pub(crate) use resample::Random;
 pub use resample::{Interval, SEED, median_interval, ratio_interval};
 pub use scaling::{Scaling, ScalingKind, ScalingOptions, ScalingRow, scaling, weak_scaling};
 pub use stats::{Outlier, Summary};

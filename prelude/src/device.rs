@@ -23,6 +23,7 @@ mod memory;
 mod noise;
 mod show;
 mod stamp;
+mod topology;
 
 use std::path::Path;
 use std::thread;
@@ -34,6 +35,7 @@ pub use launcher::Mpi;
 pub use load::Load;
 pub use noise::{Noise, warn_if_noisy};
 pub use stamp::{Stamp, stamp};
+pub use topology::{MemoryNode, Topology, topology};
 
 /// What is known of the machine and of the software that ran on it.
 ///

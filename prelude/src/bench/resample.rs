@@ -146,7 +146,7 @@ fn middle(mut results: Vec<f64>) -> Interval {
 
 /// SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014): small, and good
 /// enough to draw samples. Not for secrets.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Random {
@@ -161,7 +161,7 @@ impl Random {
     }
 
     /// A number below `n`. The high half of the product is near enough to even: `n` is far below 2^64.
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
