@@ -5,7 +5,7 @@
 //! cells, one finds them there again by their text.
 
 use super::cell::Statement;
-use super::driver::CHECK;
+use super::driver::as_written;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -64,8 +64,8 @@ impl SourceMap {
 
     /// A library is about to run that was compiled from this source.
     pub fn loaded(&mut self, library: &str, source: String) {
-        // Loops were given a check on their first line, which is not the user's text.
-        let source = source.replace(CHECK, "");
+        // Loops were given a check and statics a name, which is not the user's text.
+        let source = as_written(&source);
         self.loaded.retain(|(known, _)| known != library);
         self.loaded.push_back((
             library.to_owned(),
@@ -207,7 +207,10 @@ mod tests {
         let mut map = SourceMap::default();
         let function = "fn f() {\n    while g() {\n        h();\n    }\n}";
         map.begin(1, &prepare(function, true).statements);
-        map.loaded("a", function.replace("g() {", &format!("g() {{{CHECK}")));
+        map.loaded(
+            "a",
+            function.replace("g() {", &"g() {::forkline::__check();"),
+        );
         assert_eq!(
             map.place(None, 3),
             Some(Place {

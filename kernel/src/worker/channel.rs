@@ -14,7 +14,7 @@
 use super::frames::{self, Decoder, Frame, Kind};
 use super::interpose::system_write;
 use super::sentinels::{self, Piece, Scanner};
-use super::{backtrace, blocked, crash, prelude, profile};
+use super::{backtrace, blocked, crash, locate, prelude, profile};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
@@ -63,9 +63,6 @@ struct Channel {
     asking: AtomicBool,
     configured: Mutex<bool>,
     configured_changed: Condvar,
-    /// The kernel's last answer to `locate`: the token of the question, and the place.
-    located: Mutex<Option<(u64, Option<String>)>>,
-    located_changed: Condvar,
 }
 
 struct Pipe {
@@ -132,8 +129,6 @@ pub fn open(address: &Path) -> io::Result<RawFd> {
         asking: AtomicBool::new(false),
         configured: Mutex::new(false),
         configured_changed: Condvar::new(),
-        located: Mutex::default(),
-        located_changed: Condvar::new(),
     };
     if CHANNEL.set(channel).is_err() {
         return Err(io::Error::other("the side channel is open already"));
@@ -364,32 +359,6 @@ pub fn ask(prompt: &str, password: bool) -> Result<String, NoInput> {
     }
 }
 
-/// Where in a cell a line of its generated source is, as text. None if the user did not write it, or the kernel does
-/// not answer.
-pub fn locate(library: &str, file: &str, line: u32) -> Option<String> {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    static ONE_AT_A_TIME: Mutex<u64> = Mutex::new(0);
-    let channel = CHANNEL.get().filter(|_| is_owner())?;
-    let mut turn = lock(&ONE_AT_A_TIME);
-    *turn += 1;
-    let token = *turn;
-    let question =
-        serde_json::json!({ "token": token, "library": library, "file": file, "line": line });
-    send(Kind::Locate, question.to_string().as_bytes());
-    let located = lock(&channel.located);
-    let (mut located, _) = channel
-        .located_changed
-        .wait_timeout_while(located, PATIENCE, |located| {
-            located
-                .as_ref()
-                .is_none_or(|(answered, _)| *answered != token)
-        })
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    // An answer that came too late for an earlier question has another token.
-    let (answered, place) = located.take()?;
-    place.filter(|_| answered == token)
-}
-
 /// Whether the calling thread runs the cell's code itself.
 pub fn on_cell_thread() -> bool {
     IS_CELL_THREAD.get()
@@ -614,13 +583,7 @@ fn answer(frame: &Frame) {
             let _ = std::env::set_current_dir(&*text());
         }
         Kind::Profile => profile::want(frame.payload == b"1"),
-        Kind::Located => {
-            let answer: serde_json::Value =
-                serde_json::from_slice(&frame.payload).unwrap_or_default();
-            let place = answer["place"].as_str().map(str::to_owned);
-            *lock(&channel.located) = Some((answer["token"].as_u64().unwrap_or_default(), place));
-            channel.located_changed.notify_all();
-        }
+        Kind::Located => locate::answered(&frame.payload),
         Kind::InputReply => {
             let reply: serde_json::Value =
                 serde_json::from_slice(&frame.payload).unwrap_or_default();
@@ -668,7 +631,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-fn is_owner() -> bool {
+/// Whether this is the worker itself and not a process that it forked.
+pub fn is_owner() -> bool {
     // SAFETY: getpid has no preconditions.
     OWNER.load(Ordering::Relaxed) == unsafe { libc::getpid() }
 }

@@ -25,6 +25,7 @@ mod child;
 mod crash;
 pub mod frames;
 mod interpose;
+mod locate;
 mod png;
 mod prelude;
 #[cfg_attr(not(target_arch = "x86_64"), path = "profile/absent.rs")]

@@ -5,7 +5,7 @@
 //! `rt` module and the two change together.
 
 use super::frames::Kind;
-use super::{RUST_LIBS, backtrace, channel, dl_error};
+use super::{RUST_LIBS, backtrace, channel, dl_error, locate};
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -54,7 +54,7 @@ static HOST: Host = Host {
     mark_pool_thread,
     take_interrupt,
     render_png,
-    locate,
+    locate: place_of,
 };
 
 /// What the prelude offers to the worker.
@@ -282,7 +282,7 @@ unsafe fn give(text: &str, out: *mut u8, capacity: usize) -> usize {
 
 /// # Safety
 /// `file` must be readable and `out` writable for the lengths given.
-unsafe extern "C" fn locate(
+unsafe extern "C" fn place_of(
     address: *const c_void,
     file: *const u8,
     file_length: usize,
@@ -293,7 +293,7 @@ unsafe extern "C" fn locate(
     // SAFETY: promised by the caller.
     let file = unsafe { std::slice::from_raw_parts(file, file_length) };
     let place = backtrace::cell_library_of(address as usize)
-        .and_then(|library| channel::locate(&library, &String::from_utf8_lossy(file), line));
+        .and_then(|library| locate::locate(&library, &String::from_utf8_lossy(file), line));
     // SAFETY: promised by the caller.
     place.map_or(0, |place| unsafe { give(&place, out, capacity) })
 }

@@ -104,7 +104,9 @@ struct Things(Vec<(usize, String, Option<Place>)>);
 impl Things {
     fn of(circle: &[Link]) -> Self {
         let mut things: Vec<(usize, &str, Option<Place>)> = Vec::new();
-        for link in circle.iter().filter(|link| !link.is_join) {
+        // What the first thread holds comes first.
+        let (last, others) = (&circle[circle.len() - 1..], &circle[..circle.len() - 1]);
+        for link in last.iter().chain(others).filter(|link| !link.is_join) {
             if things.iter().all(|(address, ..)| *address != link.address) {
                 things.push((link.address, link.kind, link.made));
             }

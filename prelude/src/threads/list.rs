@@ -106,7 +106,7 @@ impl ThreadList {
             "state" => rows.clone().map(|one| one.state.to_string()),
             "waits for" => rows.clone().map(|one| one.waits_for.clone().unwrap_or_default()),
             "daemon" => rows.clone().map(|one| if one.daemon { "yes" } else { "" }),
-            "processor time (ms)" => rows.map(|one| one.cpu_time.map(|time| time.as_secs_f64() * 1e3)),
+            "processor time (ms)" => rows.map(|one| one.cpu_time.unwrap_or_default().as_secs_f64() * 1e3),
         };
         columns.expect("the columns are of one list").limit(100)
     }

@@ -30,7 +30,7 @@ mod statics;
 pub use cache::Summary as CacheSummary;
 pub use command::Settings;
 pub use edits::{Columns, Edits};
-pub use rewrite::CHECK;
+pub use rewrite::as_written;
 
 use super::{annotate, lock};
 use crate::home;

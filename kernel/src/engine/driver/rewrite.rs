@@ -17,7 +17,7 @@
 use super::edits::{Columns, Edits};
 use super::fingerprint::{Definitions, words};
 use super::reach;
-use super::statics::{Given, Identity, Naming};
+use super::statics::{EXPORTED, Given, Identity, Naming};
 use crate::engine::thread_local;
 use ra_ap_syntax::ast::{self, HasName, HasVisibility};
 use ra_ap_syntax::{AstNode, Edition, NodeOrToken, SourceFile, SyntaxKind, SyntaxNode};
@@ -31,6 +31,30 @@ const STORE_BEGIN: &str = "mod evcxr_internal_runtime {\n";
 const STORE_END: &str = "\n}\n#[unsafe(no_mangle)]\n";
 /// What lets an interrupt through.
 pub const CHECK: &str = "::forkline::__check();";
+
+/// What a static is given to be one for all cells.
+const EXPORT: &str = "#[unsafe(export_name = \"";
+const EXPORT_END: &str = "\")] ";
+/// With one blank more than a user's, to be told from it.
+const ADDED_PUB: &str = " pub ";
+
+/// The source without what was added to loops and statics, so that it has the user's lines.
+pub fn as_written(source: &str) -> String {
+    let source = source.replace(CHECK, "");
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source.as_str();
+    let begin = format!("{EXPORT}{EXPORTED}");
+    while let Some(at) = rest.find(&begin) {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let Some(end) = rest.find(EXPORT_END) else {
+            break;
+        };
+        rest = &rest[end + EXPORT_END.len()..];
+        rest = rest.strip_prefix(ADDED_PUB).unwrap_or(rest);
+    }
+    text + rest
+}
 /// What stands in place of a line for a variable that the cell does not name.
 pub const UNNAMED: &str = "// not named in this cell";
 
@@ -363,7 +387,7 @@ impl Rewriting<'_> {
             };
             ordinal += 1;
             let symbol = statics.name(identity, defined_here);
-            format!("#[unsafe(export_name = \"{symbol}\")] ")
+            format!("{EXPORT}{symbol}{EXPORT_END}")
         };
         for node in item.descendants() {
             if let Some(found) = ast::Static::cast(node.clone()) {
@@ -389,7 +413,7 @@ impl Rewriting<'_> {
                 let (at, add) = match found.visibility() {
                     Some(visibility) => (range(visibility.syntax()).start, ""),
                     None => match first_keyword(&node) {
-                        Some(at) => (at, "pub "),
+                        Some(at) => (at, ADDED_PUB),
                         None => continue,
                     },
                 };
@@ -653,6 +677,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_added_to_statics_and_loops_can_be_taken_out() {
+        let written = "static A: u8 = 1;\npub static B: u8 = 1;\n\
+                       fn f() { static C: u8 = 1; for _ in g() { h(); } }\n\
+                       #[unsafe(export_name = \"mine\")] static D: u8 = 1;\n";
+        let text = rewritten(written).text;
+        assert_ne!(text, written);
+        assert_eq!(as_written(&text), written);
+    }
+
+    #[test]
     fn statics_are_exported_wherever_they_stand() {
         let text = rewritten(
             "static A: u8 = 1;\npub static mut B: u8 = 1;\nfn f() { static C: u8 = 1; }\n\
@@ -660,9 +694,9 @@ mod tests {
         )
         .text;
         for expected in [
-            "#[unsafe(export_name = \"forkline_static_A_0\")] pub static A",
+            "#[unsafe(export_name = \"forkline_static_A_0\")]  pub static A",
             "#[unsafe(export_name = \"forkline_static_B_1\")] pub static mut B",
-            "#[unsafe(export_name = \"forkline_static_f_C_2\")] pub static C",
+            "#[unsafe(export_name = \"forkline_static_f_C_2\")]  pub static C",
             "#[unsafe(no_mangle)]\nstatic D",
             "{ static E",
         ] {

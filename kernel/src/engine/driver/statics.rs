@@ -28,6 +28,9 @@ pub struct Statics {
     next: u32,
 }
 
+/// How the name begins that a static is exported by.
+pub const EXPORTED: &str = "forkline_static_";
+
 /// The names given while one cell is compiled, perhaps several times over.
 pub struct Naming<'a> {
     known: &'a Statics,
@@ -81,7 +84,7 @@ impl Naming<'_> {
                 serial
             }
         };
-        format!("forkline_static_{}_{serial}", path.replace("::", "_"))
+        format!("{EXPORTED}{}_{serial}", path.replace("::", "_"))
     }
 
     /// What has been given.
