@@ -209,7 +209,7 @@ mod tests {
         map.begin(1, &prepare(function, true).statements);
         map.loaded(
             "a",
-            function.replace("g() {", &"g() {::forkline::__check();"),
+            function.replace("g() {", "g() {::forkline::__check();"),
         );
         assert_eq!(
             map.place(None, 3),
