@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_closure_sees_all_variables() {
-        let data = vec![1, 2, 3];
+        let data = [1, 2, 3];
         let process = processes::fork(|| data.iter().sum::<i32>()).unwrap();
         assert_eq!(process.join().unwrap(), 6);
         assert_eq!(process.exit_code(), Some(0));

@@ -16,7 +16,7 @@ mod iterate;
 mod pending;
 pub(crate) mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::num::NonZero;
@@ -77,6 +77,8 @@ struct Inner {
 struct State {
     queue: VecDeque<Batch>,
     slots: Vec<Slot>,
+    /// How long an item took with each kind of function, messages included.
+    costs: HashMap<u64, Duration>,
     /// Attendants that have not ended.
     attendants: usize,
     is_closed: bool,
@@ -97,6 +99,8 @@ struct Batch {
     job: Job,
     /// Which function it is for, as a number that is equal for equal functions.
     kind: u64,
+    /// How many items it has.
+    count: usize,
     /// The items and the function, as they travel.
     packet: Packet,
     /// Asked when a worker is about to get it: whether it is still wanted.
@@ -144,6 +148,19 @@ impl Job {
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many items to a batch: four batches for each worker, or larger ones if it is known that a message costs
+    /// more than such a batch's work.
+    fn chunk_size(&self, kind: u64, items: usize) -> usize {
+        const WORTH_A_MESSAGE: Duration = Duration::from_micros(100);
+        let size = items.div_ceil(4 * self.workers);
+        let cost = self.state().costs.get(&kind).copied();
+        let worth = cost.map_or(0, |cost| {
+            WORTH_A_MESSAGE.as_nanos() / cost.as_nanos().max(1)
+        });
+        let worth = usize::try_from(worth).unwrap_or(usize::MAX);
+        size.max(worth.min(items.div_ceil(self.workers)))
     }
 
     /// Puts batches into the queue; answers them itself if the pool takes none.
@@ -359,7 +376,8 @@ impl Pool {
         self.inner.workers
     }
 
-    /// Calls a function with each item, in as many batches as make four for each worker, and waits for all values.
+    /// Calls a function with each item and waits for all values. Items travel in batches, four for each worker, or fewer
+    /// when the function has turned out to be very short.
     ///
     /// # Errors
     /// An item failed: [`ProcessError::Item`] names the first. What had not been begun by then is left out. Or the
@@ -581,6 +599,7 @@ impl Pool {
         self.inner.submit([Batch {
             job: job.clone(),
             kind: entry.number(),
+            count: 1,
             packet,
             begins,
             reply: Box::new(move |reply| {
@@ -604,14 +623,15 @@ impl Pool {
         chunk_size: Option<usize>,
         callback: Option<pending::Callback<Vec<R>>>,
     ) -> Pending<Vec<R>> {
-        let size = chunk_size.unwrap_or_else(|| items.len().div_ceil(4 * self.inner.workers));
+        let entry = Entry::of(body);
+        let kind = entry.number();
+        let size = chunk_size.unwrap_or_else(|| self.inner.chunk_size(kind, items.len()));
         let size = size.max(1);
         let (pending, completion) = Pending::new(self, Job::new(), callback);
         let job = pending.job();
         let count = items.len().div_ceil(size);
         let name = self.inner.name.clone();
         let assembly = Arc::new(Assembly::new(name, count, completion));
-        let entry = Entry::of(body);
         let mut items = items.into_iter();
         let mut batches = Vec::with_capacity(count);
         for number in 0..count {
@@ -622,7 +642,8 @@ impl Pool {
                     let (cancelled, pool) = (job.clone(), Arc::downgrade(&self.inner));
                     batches.push(Batch {
                         job: job.clone(),
-                        kind: entry.number(),
+                        kind,
+                        count: part.len(),
                         packet,
                         begins: None,
                         reply: Box::new(move |reply| {

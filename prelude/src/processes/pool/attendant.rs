@@ -169,6 +169,10 @@ fn land(pool: &Arc<Inner>, place: usize, slot: &mut Option<Worker>, flight: &mut
         Event::Work(packet) => {
             worker.done += 1;
             if let Some(batch) = flight.end() {
+                if let Some(average) = flight.average {
+                    let cost = average / u32::try_from(batch.count).unwrap_or(u32::MAX).max(1);
+                    pool.state().costs.insert(batch.kind, cost);
+                }
                 (batch.reply)(Reply::Outcome(Outcome::from_packet(packet)));
             }
         }

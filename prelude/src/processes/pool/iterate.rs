@@ -83,6 +83,7 @@ impl<'a, A: Message, R: Message + Send, I: Iterator<Item = A>> Imap<'a, A, R, I>
                 Ok(packet) => self.pool.inner.submit([Batch {
                     job: self.job.clone(),
                     kind: self.entry.number(),
+                    count,
                     packet,
                     begins: None,
                     reply: Box::new(move |reply| {

@@ -239,9 +239,10 @@ fn each<A: Message, R: Message>(
 }
 
 /// The values that a batch gave, and its panics by their places.
-pub(super) fn values_and_panics<R: Message>(
-    mut packet: Packet,
-) -> Result<(Vec<R>, Vec<(u32, String)>), MessageError> {
+pub(super) type Values<R> = (Vec<R>, Vec<(u32, String)>);
+
+/// Reads what a batch gave.
+pub(super) fn values_and_panics<R: Message>(mut packet: Packet) -> Result<Values<R>, MessageError> {
     let short = || MessageError::Decode("it ends too early".to_owned());
     let tail = split_entry(&mut packet).ok_or_else(short)?;
     let panics = message::decode(Packet {
