@@ -60,7 +60,7 @@ def test_output_of_a_process_belongs_to_the_cell_that_started_it(kernel: Client)
     result = kernel.run("println!(\"second\"); talker.join()?; println!(\"joined\");")
     result.equal(result.stdout, "second\njoined\n")
     kernel.fence()
-    text = "".join(m.content["text"] for m in kernel.messages if m.is_stream("stdout") and m.parent_id == first)
+    text = "".join(m.content["text"] for m in kernel.by_parent[first] if m.is_stream("stdout"))
     assert text == "started\n" + "".join(f"line {i}\n" for i in range(40)), text
 
 
