@@ -4,6 +4,7 @@ pub(crate) mod message;
 
 pub use message::{Message, MessageError};
 
+mod active;
 pub(crate) mod child;
 mod entry;
 mod error;
@@ -12,15 +13,17 @@ mod outcome;
 pub(crate) mod pool;
 mod process;
 mod registry;
+mod known;
 mod start;
 mod supervise;
 #[cfg(test)]
 mod tests;
 
+pub use active::{ActiveChild, active_children, wait_any};
 pub use error::ProcessError;
 pub use fork::fork;
 pub use pool::{Imap, Pending, Pool, PoolBuilder};
-pub use process::{ActiveChild, Process, active_children, spawn, wait_any};
+pub use process::{Process, spawn};
 pub use registry::{ProcessInfo, cpu_count, current};
 
 mod array;

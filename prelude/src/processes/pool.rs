@@ -3,6 +3,8 @@
 //! A task is a batch: some items of one call, which go to a worker in one message and come back in one. Each worker
 //! has an attendant, a thread of this process, which fetches batches for it and replaces it when it dies.
 //!
+//! * `builder`    how a pool is made
+//! * `queue`      what is to be done, and what is known of the workers
 //! * `worker`     the worker's side
 //! * `attendant`  the thread that serves one worker
 //! * `pending`    what a call returns before its values are there
@@ -12,29 +14,26 @@
 //! a worker that dies takes only its own batch with it.
 
 mod attendant;
+mod builder;
 mod iterate;
 mod pending;
+mod queue;
 pub(crate) mod worker;
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::io;
-use std::num::NonZero;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
+pub use builder::PoolBuilder;
 pub use iterate::Imap;
 pub use pending::Pending;
 
+use super::ProcessError;
 use super::entry::{Body, Entry};
-use super::message::{self, Message, MessageError, Packet};
-use super::outcome::Outcome;
-use super::process::ATTENDANT_STACK;
-use super::{ProcessError, registry};
+use super::message::{self, Message};
 use crate::{Function, interrupt};
 use pending::Assembly;
+use queue::{Batch, Inner, Job, Reply, wake};
 
 /// A number of processes that work off what they are given.
 ///
@@ -52,293 +51,6 @@ use pending::Assembly;
 /// ```
 pub struct Pool {
     inner: Arc<Inner>,
-}
-
-/// How a pool is made; see [`Pool::builder`].
-#[must_use = "`start` makes the pool"]
-pub struct PoolBuilder {
-    workers: usize,
-    name: String,
-    most_tasks: Option<NonZero<usize>>,
-    initializer: Option<(Entry, Result<Packet, MessageError>)>,
-}
-
-struct Inner {
-    name: String,
-    workers: usize,
-    most_tasks: Option<NonZero<usize>>,
-    /// What each worker does first: a function and its arguments.
-    initializer: Option<(Entry, Packet)>,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Batch>,
-    slots: Vec<Slot>,
-    /// How long an item took with each kind of function, messages included.
-    costs: HashMap<u64, Duration>,
-    /// Attendants that have not ended.
-    attendants: usize,
-    is_closed: bool,
-    is_terminated: bool,
-}
-
-/// What is known of one worker.
-struct Slot {
-    /// Wakes its attendant.
-    wake: OwnedFd,
-    is_idle: bool,
-    pid: Option<i32>,
-    job: Option<u64>,
-}
-
-/// Some items of a call on their way.
-struct Batch {
-    job: Job,
-    /// Which function it is for, as a number that is equal for equal functions.
-    kind: u64,
-    /// How many items it has.
-    count: usize,
-    /// The items and the function, as they travel.
-    packet: Packet,
-    /// Asked when a worker is about to get it: whether it is still wanted.
-    begins: Option<Box<dyn FnOnce() -> bool + Send>>,
-    reply: Box<dyn FnOnce(Reply) + Send>,
-}
-
-/// What a worker made of a batch.
-enum Reply {
-    Outcome(Outcome),
-    /// The worker died, or was not there, while it did the item with this place in the batch.
-    Lost(usize, ProcessError),
-    /// Nobody wants it any more.
-    Cancelled,
-    /// The pool ended before.
-    Ended,
-}
-
-/// One call, as its batches know it.
-#[derive(Clone)]
-struct Job {
-    number: u64,
-    is_cancelled: Arc<AtomicBool>,
-}
-
-impl Job {
-    /// Calls that nobody gives up.
-    fn of_all() -> Job {
-        Job {
-            number: 0,
-            is_cancelled: Arc::default(),
-        }
-    }
-
-    fn new() -> Job {
-        // Only the numbers count, nothing is ordered by them.
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Job {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            is_cancelled: Arc::default(),
-        }
-    }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many items to a batch: four batches for each worker, or larger ones if it is known that a message costs
-    /// more than such a batch's work.
-    fn chunk_size(&self, kind: u64, items: usize) -> usize {
-        const WORTH_A_MESSAGE: Duration = Duration::from_micros(100);
-        let size = items.div_ceil(4 * self.workers);
-        let cost = self.state().costs.get(&kind).copied();
-        let worth = cost.map_or(0, |cost| {
-            WORTH_A_MESSAGE.as_nanos() / cost.as_nanos().max(1)
-        });
-        let worth = usize::try_from(worth).unwrap_or(usize::MAX);
-        size.max(worth.min(items.div_ceil(self.workers)))
-    }
-
-    /// Puts batches into the queue; answers them itself if the pool takes none.
-    fn submit(&self, batches: impl IntoIterator<Item = Batch>) {
-        let mut refused = Vec::new();
-        {
-            let mut state = self.state();
-            for batch in batches {
-                if state.is_closed {
-                    refused.push(batch);
-                    continue;
-                }
-                state.queue.push_back(batch);
-                if let Some(slot) = state.slots.iter_mut().find(|slot| slot.is_idle) {
-                    slot.is_idle = false;
-                    wake(&slot.wake);
-                }
-            }
-        }
-        for batch in refused {
-            (batch.reply)(Reply::Ended);
-        }
-    }
-
-    /// Drops what is queued of a call. `kill`: workers that are busy with it are ended, and replaced.
-    fn cancel(&self, job: &Job, kill: bool) {
-        // Read with the queue's lock held, so no other order is needed.
-        job.is_cancelled.store(true, Ordering::Relaxed);
-        let dropped: VecDeque<Batch>;
-        {
-            let mut state = self.state();
-            let (of_job, others) = std::mem::take(&mut state.queue)
-                .into_iter()
-                .partition(|batch| batch.job.number == job.number);
-            dropped = of_job;
-            state.queue = others;
-            if kill {
-                for slot in &state.slots {
-                    slot.kill_if(|number| number == job.number);
-                }
-            }
-        }
-        for batch in dropped {
-            (batch.reply)(Reply::Cancelled);
-        }
-    }
-
-    fn terminate(&self) {
-        let queue = {
-            let mut state = self.state();
-            state.is_closed = true;
-            state.is_terminated = true;
-            for slot in &state.slots {
-                if let Some(pid) = slot.pid {
-                    // SAFETY: a plain system call; the worker is not reaped while the lock is held.
-                    unsafe { libc::kill(pid, libc::SIGKILL) };
-                }
-                wake(&slot.wake);
-            }
-            std::mem::take(&mut state.queue)
-        };
-        for batch in queue {
-            (batch.reply)(Reply::Ended);
-        }
-    }
-}
-
-impl Slot {
-    fn kill_if(&self, is_meant: impl Fn(u64) -> bool) {
-        if let Some(pid) = self.pid
-            && self.job.is_some_and(is_meant)
-        {
-            // SAFETY: a plain system call; the worker is not reaped while the pool's lock is held.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
-    }
-}
-
-fn wake(event: &OwnedFd) {
-    let one = 1_u64.to_ne_bytes();
-    // SAFETY: eight bytes, as an eventfd takes them. It does not block; full, it wakes all the same.
-    unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-}
-
-fn event() -> io::Result<OwnedFd> {
-    // SAFETY: a plain system call; the new descriptor is ours alone.
-    unsafe {
-        match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
-            -1 => Err(io::Error::last_os_error()),
-            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
-        }
-    }
-}
-
-impl PoolBuilder {
-    /// How many processes; without it as many as processors are usable.
-    pub fn workers(mut self, workers: usize) -> PoolBuilder {
-        self.workers = workers;
-        self
-    }
-
-    /// What errors call it.
-    pub fn name(mut self, name: &str) -> PoolBuilder {
-        name.clone_into(&mut self.name);
-        self
-    }
-
-    /// Each worker is replaced by a fresh one after so many batches, so that what it has gathered in memory is given
-    /// back. 0 is never.
-    pub fn max_tasks_per_child(mut self, tasks: usize) -> PoolBuilder {
-        self.most_tasks = NonZero::new(tasks);
-        self
-    }
-
-    /// A function that each worker calls first, with a tuple of arguments; what it returns is not kept.
-    pub fn initializer<F, Args>(mut self, function: F, arguments: Args) -> PoolBuilder
-    where
-        F: Function<Args>,
-        Args: Message,
-    {
-        let _carries_nothing = function;
-        let entry = Entry::of(super::entry::body_without_value::<F, Args>);
-        self.initializer = Some((entry, message::encode(&arguments, true)));
-        self
-    }
-
-    /// Makes the pool and starts its workers.
-    ///
-    /// # Errors
-    /// No workers were asked for, the initializer's arguments cannot be sent, or the system gives no threads.
-    pub fn start(self) -> Result<Pool, ProcessError> {
-        let failed = |error| ProcessError::Start {
-            name: self.name.clone(),
-            error,
-        };
-        if self.workers == 0 {
-            let why = "a pool needs at least one worker";
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
-        }
-        let mut initializer = None;
-        if let Some((entry, arguments)) = self.initializer {
-            let arguments =
-                arguments.map_err(|error| ProcessError::arguments(&self.name, &error))?;
-            initializer = Some((entry, arguments));
-        }
-        let mut state = State::default();
-        for _ in 0..self.workers {
-            state.slots.push(Slot {
-                wake: event().map_err(failed)?,
-                is_idle: false,
-                pid: None,
-                job: None,
-            });
-        }
-        let pool = Pool {
-            inner: Arc::new(Inner {
-                name: self.name.clone(),
-                workers: self.workers,
-                most_tasks: self.most_tasks,
-                initializer,
-                state: Mutex::new(state),
-                changed: Condvar::new(),
-            }),
-        };
-        for place in 0..self.workers {
-            pool.inner.state().attendants += 1;
-            let inner = Arc::clone(&pool.inner);
-            let thread = std::thread::Builder::new()
-                .name(format!("{} {place}", self.name))
-                .stack_size(ATTENDANT_STACK)
-                .spawn(move || attendant::attend(&inner, place));
-            if let Err(error) = thread {
-                pool.inner.state().attendants -= 1;
-                return Err(failed(error));
-            }
-        }
-        Ok(pool)
-    }
 }
 
 impl Pool {
@@ -363,12 +75,7 @@ impl Pool {
     /// # Ok::<(), processes::ProcessError>(())
     /// ```
     pub fn builder() -> PoolBuilder {
-        PoolBuilder {
-            workers: registry::cpu_count(),
-            name: "Pool".to_owned(),
-            most_tasks: None,
-            initializer: None,
-        }
+        PoolBuilder::new()
     }
 
     /// How many processes it has.
@@ -691,7 +398,7 @@ impl Pool {
         self.wait_for_end(interrupt::deadline(time))
     }
 
-    fn wait_for_end(&self, deadline: Option<std::time::Instant>) -> bool {
+    fn wait_for_end(&self, deadline: Option<Instant>) -> bool {
         interrupt::wait(deadline, |slice| {
             let state = self.inner.state();
             let (state, _) = self

@@ -1,17 +1,16 @@
 //! One process that runs one function, from its making to its value.
 
 use std::fmt;
-use std::os::fd::AsFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::ProcessError;
 use super::child::Start;
 use super::entry::{self, Entry};
 use super::message::{self, Message, MessageError, Packet};
 use super::outcome::Outcome;
+use super::known::{Phase, Shared, describe};
 use super::start::{self, Ends};
-use super::supervise::Event;
-use super::{ProcessError, registry};
 use crate::{Function, Runnable, interrupt, rt};
 
 /// A function that runs in a process of its own.
@@ -32,212 +31,10 @@ use crate::{Function, Runnable, interrupt, rt};
 /// # Ok::<(), processes::ProcessError>(())
 /// ```
 pub struct Process<R> {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Reads what came back. Kept here so that nothing but the type's name has to be known of `R` afterwards: the
     /// analyzer that tells evcxr the types of variables does not see what derive macros implement.
     decode: fn(Packet) -> Result<R, MessageError>,
-}
-
-/// What all who know a process share.
-pub(crate) struct Shared {
-    identity: Vec<u64>,
-    /// The process that made it.
-    owner: u32,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
-    name: String,
-    is_daemon: bool,
-    phase: Phase,
-    outcome: Option<Outcome>,
-}
-
-enum Phase {
-    Created(Option<Result<Order, MessageError>>),
-    Running(i32),
-    Ended { pid: i32, code: i32 },
-}
-
-/// What it is to do.
-struct Order {
-    entry: Entry,
-    arguments: Packet,
-}
-
-/// The end of any process, for those who wait for several.
-static ENDS: Mutex<()> = Mutex::new(());
-static ENDED: Condvar = Condvar::new();
-
-/// The stack of the thread that attends to a child: a buffer, and whatever a message needs.
-pub(crate) const ATTENDANT_STACK: usize = 256 * 1024;
-
-impl Shared {
-    pub fn new(
-        name: Option<String>,
-        phase_order: Option<Result<Packet, MessageError>>,
-        entry: Option<Entry>,
-    ) -> Shared {
-        let identity = registry::next_identity();
-        let order = phase_order
-            .zip(entry)
-            .map(|(arguments, entry)| arguments.map(|arguments| Order { entry, arguments }));
-        Shared {
-            owner: std::process::id(),
-            state: Mutex::new(State {
-                name: name.unwrap_or_else(|| registry::numbered("Process", &identity)),
-                is_daemon: false,
-                phase: Phase::Created(order),
-                outcome: None,
-            }),
-            identity,
-            changed: Condvar::new(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn name(&self) -> String {
-        self.state().name.clone()
-    }
-
-    pub fn is_daemon(&self) -> bool {
-        self.state().is_daemon
-    }
-
-    /// Sends a signal, if there is somebody to get it. The lock keeps the number from going to another process.
-    pub fn signal(&self, signal: i32) {
-        let state = self.state();
-        if let Phase::Running(pid) = state.phase
-            && self.owner == std::process::id()
-        {
-            // SAFETY: a plain system call; the child is not reaped while the lock is held.
-            unsafe { libc::kill(pid, signal) };
-        }
-    }
-
-    pub fn start_info(&self) -> Start {
-        let parent = registry::current();
-        Start {
-            name: self.name(),
-            identity: self.identity.clone(),
-            parent: parent.pid(),
-            parent_name: parent.name().to_owned(),
-            in_notebook: rt::has_host(),
-            entry: None,
-        }
-    }
-
-    /// Attends to a child that runs, on a thread of its own.
-    pub fn attend(self: Arc<Shared>, mut ends: Ends, packets: Vec<Packet>) -> std::io::Result<()> {
-        self.state().phase = Phase::Running(ends.pid);
-        registry::running().push(Arc::clone(&self));
-        let shared = Arc::clone(&self);
-        let pid = ends.pid;
-        let thread = std::thread::Builder::new()
-            .name(format!("attends {}", self.name()))
-            .stack_size(ATTENDANT_STACK)
-            .spawn(move || {
-                interrupt::spare_this_thread();
-                for packet in packets {
-                    // A child that is gone tells why by its end.
-                    if message::send(ends.work.as_fd(), &packet).is_err() {
-                        break;
-                    }
-                }
-                let mut outcome = None;
-                while let Event::Work(packet) = ends.next(None) {
-                    outcome = Some(Outcome::from_packet(packet));
-                }
-                shared.end(&ends, outcome);
-                drop(shared);
-                ends.pass_on_the_rest();
-            });
-        if let Err(error) = thread {
-            // SAFETY: plain system calls on a child that nobody else knows yet.
-            unsafe {
-                libc::kill(pid, libc::SIGKILL);
-                libc::waitpid(pid, std::ptr::null_mut(), 0);
-            }
-            self.state().phase = Phase::Ended {
-                pid,
-                code: -libc::SIGKILL,
-            };
-            registry::running().retain(|one| !Arc::ptr_eq(one, &self));
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    fn end(self: &Arc<Shared>, ends: &Ends, outcome: Option<Outcome>) {
-        {
-            let mut state = self.state();
-            let code = ends.reap();
-            state.phase = Phase::Ended {
-                pid: ends.pid,
-                code,
-            };
-            state.outcome = outcome;
-        }
-        registry::running().retain(|one| !Arc::ptr_eq(one, self));
-        self.changed.notify_all();
-        let _so_that_nobody_misses_it = ENDS.lock().unwrap_or_else(PoisonError::into_inner);
-        ENDED.notify_all();
-    }
-
-    pub fn wait_without_interrupt(&self) {
-        let mut state = self.state();
-        while matches!(state.phase, Phase::Running(_)) {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn exit_code(&self) -> Option<i32> {
-        match self.state().phase {
-            Phase::Ended { code, .. } => Some(code),
-            _ => None,
-        }
-    }
-
-    fn pid(&self) -> Option<u32> {
-        match self.state().phase {
-            Phase::Created(_) => None,
-            Phase::Running(pid) | Phase::Ended { pid, .. } => u32::try_from(pid).ok(),
-        }
-    }
-
-    /// Waits for its end; the exit code.
-    fn wait(&self, deadline: Option<Instant>, limit: Duration) -> Result<i32, ProcessError> {
-        let name = self.name();
-        if self.owner != std::process::id() {
-            return Err(ProcessError::NotAChild { name });
-        }
-        if matches!(self.state().phase, Phase::Created(_)) {
-            return Err(ProcessError::NotStarted { name });
-        }
-        let code = interrupt::wait(deadline, |slice| {
-            let state = self.state();
-            let (state, _) = self
-                .changed
-                .wait_timeout_while(state, slice, |state| {
-                    matches!(state.phase, Phase::Running(_))
-                })
-                .unwrap_or_else(PoisonError::into_inner);
-            match state.phase {
-                Phase::Ended { code, .. } => Some(code),
-                _ => None,
-            }
-        });
-        // The user's interrupt ends children too; it is the interrupt that counts.
-        interrupt::check();
-        code.ok_or(ProcessError::TimedOut { name, after: limit })
-    }
 }
 
 impl<R> Process<R> {
@@ -448,18 +245,6 @@ impl<R> fmt::Debug for Process<R> {
     }
 }
 
-/// `<Process name="Process-1" pid=4711 started daemon>`.
-fn describe(shared: &Shared, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let state = shared.state();
-    write!(out, "<Process name={:?}", state.name)?;
-    match state.phase {
-        Phase::Created(_) => write!(out, " initial")?,
-        Phase::Running(pid) => write!(out, " pid={pid} started")?,
-        Phase::Ended { pid, code } => write!(out, " pid={pid} stopped exit_code={code}")?,
-    }
-    write!(out, "{}>", if state.is_daemon { " daemon" } else { "" })
-}
-
 /// Starts a process that runs `function` with a tuple of arguments: [`Process::new`] and [`Process::start`] in one.
 ///
 /// ```
@@ -480,92 +265,6 @@ where
     let process = Process::new(function, arguments);
     process.start()?;
     Ok(process)
-}
-
-/// A process that runs, as [`active_children`] lists it: what can be done with it without knowing its value's type.
-pub struct ActiveChild {
-    shared: Arc<Shared>,
-}
-
-impl ActiveChild {
-    /// Its name.
-    pub fn name(&self) -> String {
-        self.shared.name()
-    }
-
-    /// Its number in the system.
-    pub fn pid(&self) -> Option<u32> {
-        self.shared.pid()
-    }
-
-    /// Asks it to end (SIGTERM).
-    pub fn terminate(&self) {
-        self.shared.signal(libc::SIGTERM);
-    }
-
-    /// Ends it by SIGKILL.
-    pub fn kill(&self) {
-        self.shared.signal(libc::SIGKILL);
-    }
-
-    /// Waits until it has ended; its exit code.
-    ///
-    /// # Errors
-    /// Another process started it.
-    pub fn wait(&self) -> Result<i32, ProcessError> {
-        self.shared.wait(None, Duration::MAX)
-    }
-}
-
-impl fmt::Debug for ActiveChild {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        describe(&self.shared, out)
-    }
-}
-
-/// The processes that this one has started and that still run, in the order of their starts.
-pub fn active_children() -> Vec<ActiveChild> {
-    let running = registry::running();
-    let children = running.iter().map(|shared| ActiveChild {
-        shared: Arc::clone(shared),
-    });
-    children.collect()
-}
-
-/// Waits until at least one of several processes has ended; the places of all that have.
-///
-/// # Errors
-/// One has not been started, or another process started it.
-pub fn wait_any<R>(processes: &[&Process<R>]) -> Result<Vec<usize>, ProcessError> {
-    for process in processes {
-        process
-            .shared
-            .wait(Some(Instant::now()), Duration::ZERO)
-            .map_or_else(
-                |error| match error {
-                    ProcessError::TimedOut { .. } => Ok(()),
-                    error => Err(error),
-                },
-                |_| Ok(()),
-            )?;
-    }
-    if processes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = interrupt::wait(None, |slice| {
-        let ends = ENDS.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = || -> Vec<usize> {
-            let has_ended = |place: &usize| processes[*place].exit_code().is_some();
-            (0..processes.len()).filter(has_ended).collect()
-        };
-        let found = ended();
-        if !found.is_empty() {
-            return Some(found);
-        }
-        let _unlocked = ENDED.wait_timeout(ends, slice);
-        Some(ended()).filter(|found| !found.is_empty())
-    });
-    Ok(found.unwrap_or_default())
 }
 
 /// The handle of a process that runs already.

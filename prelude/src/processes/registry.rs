@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::child;
-use super::process::Shared;
+use super::known::Shared;
 
 /// The name of a process that nobody started from a cell: the notebook's own.
 const MAIN: &str = "MainProcess";

@@ -12,8 +12,8 @@ use super::super::outcome::Outcome;
 use super::super::start::{self, Ends};
 use super::super::supervise::Event;
 use super::super::{ProcessError, registry};
+use super::queue::{Batch, Inner, Reply};
 use super::worker::{Orders, Progress};
-use super::{Batch, Inner, Reply};
 use crate::{interrupt, rt};
 
 /// A worker that runs.

@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use super::super::entry::{Body, Entry};
 use super::super::message;
+use super::queue::{Batch, Job, Reply};
 use super::worker;
-use super::{Batch, Job, Message, Pool, ProcessError, Reply};
+use super::{Message, Pool, ProcessError};
 use crate::interrupt;
 
 /// How many batches for each worker are on their way at first, and how many once values are taken.

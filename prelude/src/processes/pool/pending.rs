@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::queue::{Inner, Job, Reply};
 use super::worker;
-use super::{Inner, Job, Message, Pool, ProcessError, Reply};
+use super::{Message, Pool, ProcessError};
 use crate::interrupt;
 
 /// Called with what came of a call, on a thread of the pool.
