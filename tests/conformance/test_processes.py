@@ -170,7 +170,7 @@ def test_a_pool_works_for_functions_of_any_cell(kernel: Client) -> None:
     result = kernel.run("pool.imap(|n: u32| { println!(\"item {n}\"); n + 1 }, 0..3).collect::<Result<Vec<_>, _>>()?")
     result.equal(sorted(result.stdout.splitlines()), ["item 0", "item 1", "item 2"])
     result = kernel.execute("pool.map(|n: u32| { assert!(n != 2, \"no twos\"); n }, 0..9)?").expect_error()
-    result.has("item 2: Pool panicked: no twos", result.evalue + result.traceback)
+    result.has("item 2: a worker of Pool panicked: no twos", result.evalue + result.traceback)
     result.matches(r"process 'PoolWorker-\d+' panicked at cell \[\d+\], line 1:\nno twos", result.stderr)
     kernel.run("pool.join();")
     result = kernel.execute("pool.apply(square, (1,))?").expect_error()

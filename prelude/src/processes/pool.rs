@@ -311,9 +311,13 @@ impl Pool {
             begins,
             reply: Box::new(move |reply| {
                 let value = match reply {
-                    Reply::Outcome(outcome) => outcome.into_result(&name).and_then(|packet| {
-                        message::decode(packet).map_err(|error| ProcessError::result(&name, &error))
-                    }),
+                    Reply::Outcome(outcome) => {
+                        let worker = format!("a worker of {name}");
+                        outcome.into_result(&worker).and_then(|packet| {
+                            message::decode(packet)
+                                .map_err(|error| ProcessError::result(&worker, &error))
+                        })
+                    }
                     Reply::Lost(_, error) => Err(error),
                     Reply::Cancelled | Reply::Ended => Err(ProcessError::PoolClosed { name }),
                 };

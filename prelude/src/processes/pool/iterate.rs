@@ -115,7 +115,8 @@ impl<'a, A: Message, R: Message + Send, I: Iterator<Item = A>> Imap<'a, A, R, I>
     /// Takes what came of a batch.
     fn take(&mut self, first: usize, count: usize, reply: Reply) {
         self.on_the_way -= 1;
-        let name = self.pool.inner.name.clone();
+        let pool = &self.pool.inner.name;
+        let name = format!("a worker of {pool}");
         let outcome = match reply {
             Reply::Outcome(outcome) => outcome.into_result(&name).and_then(|packet| {
                 worker::values_and_panics::<R>(packet)
@@ -134,7 +135,7 @@ impl<'a, A: Message, R: Message + Send, I: Iterator<Item = A>> Imap<'a, A, R, I>
                 }
                 return;
             }
-            Reply::Cancelled | Reply::Ended => Err(ProcessError::PoolClosed { name: name.clone() }),
+            Reply::Cancelled | Reply::Ended => Err(ProcessError::PoolClosed { name: pool.clone() }),
         };
         match outcome {
             Ok((values, panics)) => {

@@ -223,18 +223,19 @@ impl<R: Message + Send> Assembly<R> {
 
     /// Takes what came of a batch whose first item has a place; whether the rest is in vain.
     pub fn add(&self, number: usize, first: usize, reply: Reply) -> bool {
+        let worker = || format!("a worker of {}", self.name);
         let failed = match reply {
-            Reply::Outcome(outcome) => match outcome.into_result(&self.name) {
+            Reply::Outcome(outcome) => match outcome.into_result(&worker()) {
                 Ok(packet) => match worker::values_and_panics::<R>(packet) {
                     Ok((values, panics)) => {
                         let failed = panics.into_iter().next().map(|(place, message)| {
-                            let name = self.name.clone();
+                            let name = worker();
                             (place as usize, ProcessError::Panicked { name, message })
                         });
                         self.lock().values[number] = values;
                         failed
                     }
-                    Err(error) => Some((0, ProcessError::result(&self.name, &error))),
+                    Err(error) => Some((0, ProcessError::result(&worker(), &error))),
                 },
                 Err(error) => Some((0, error)),
             },
