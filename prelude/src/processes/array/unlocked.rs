@@ -168,6 +168,9 @@ impl<T: Plain> SharedArray<T> {
     /// Cuts the array into so many parts, as equal as can be, each with one owner: its slice can be written without
     /// a lock and without `unsafe`, by the process that has the part.
     ///
+    /// A copy of this process, made by [`fork`](crate::processes::fork()), has copies of handles and parts that nobody
+    /// counts; it is up to you that it does not use those of an array that is in parts.
+    ///
     /// # Errors
     /// [`ArrayError::Shared`]: there are other handles of this array, in this process or another, or a process was
     /// killed with one.
