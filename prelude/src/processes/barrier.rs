@@ -1,12 +1,26 @@
 //! A point that processes pass together.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::linux;
 use super::shared::{Held, Layout, Mutex, Shared, handle};
 use crate::interrupt;
+
+/// How often one who waits looks again before it sleeps: some ten microseconds.
+const SPINS: u32 = 500;
+
+/// How many processors there are for this process. Not a `LazyLock`: a process that is forked while another thread
+/// works one out would wait for that thread.
+fn n_cpus() -> usize {
+    static KNOWN: AtomicUsize = AtomicUsize::new(0);
+    if KNOWN.load(Ordering::Relaxed) == 0 {
+        let found = std::thread::available_parallelism().map_or(1, usize::from);
+        KNOWN.store(found, Ordering::Relaxed);
+    }
+    KNOWN.load(Ordering::Relaxed)
+}
 
 /// So many rounds back the barrier knows how they ended, for who looks late.
 const REMEMBERED: usize = 1024;
@@ -203,8 +217,16 @@ impl Barrier {
             }
         }
         let mut on_interrupt = Break(Some(state), round);
+        let is_over = || state.round.load(Ordering::Acquire) != round;
+        // Falling asleep and waking up cost more than a short look, where all can run at the same time.
+        let spins = if self.parties() <= n_cpus() { SPINS } else { 0 };
+        for _ in 0..spins {
+            if is_over() {
+                break;
+            }
+            std::hint::spin_loop();
+        }
         let is_over = interrupt::wait(deadline, |slice| {
-            let is_over = || state.round.load(Ordering::Acquire) != round;
             if !is_over() && !slice.is_zero() {
                 linux::sleep_while(&state.round, round, slice);
             }

@@ -278,19 +278,15 @@ impl LockGuard<'_> {
         struct Again<'a>(&'a State);
         impl Drop for Again<'_> {
             fn drop(&mut self) {
-                // Without looking for an interrupt: the guard of the caller will give the lock back.
-                while self
-                    .0
-                    .mutex
-                    .lock(Some(Instant::now() + Duration::from_secs(1)))
-                    .is_none()
-                {}
+                // While an interrupt unwinds too: the guard of the caller will give the lock back.
+                self.0.take(None);
             }
         }
         self.shared.mutex.unlock();
         let again = Again(&self.shared);
         let result = body();
         drop(again);
+        self.from_dead = self.shared.from_dead.load(Ordering::Relaxed) != 0;
         result
     }
 }

@@ -13,12 +13,18 @@
 //! * the counts of messages go with `tail` and `head`: what they will be is noted beforehand, and whoever gets
 //!   the mutex from a dead holder looks whether the step was taken.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::linux;
-use super::shared::{Layout, Mutex, Shared};
+use super::shared::{Layout, Shared};
 use crate::interrupt;
+
+mod frames;
+mod side;
+
+use frames::{FIRST, HEADER, LAST, LENGTH, SKIP};
+use side::Side;
 
 /// Frames begin at multiples of this.
 const STEP: u64 = 16;
@@ -31,96 +37,6 @@ const NEAR: u64 = 1 << 20;
 const SELDOM: u64 = 32 << 10;
 /// Large messages go in pieces of at most so many bytes, so that one side copies in while the other copies out.
 const MOST_PIECE: u64 = 256 << 10;
-
-/// A message begins with this frame.
-const FIRST: u32 = 1 << 31;
-/// A message ends with this frame.
-const LAST: u32 = 1 << 30;
-/// No message: the rest of the ring is not used this time.
-const SKIP: u32 = 1 << 29;
-const LENGTH: u32 = SKIP - 1;
-
-/// What the other side looks at, in a cache line of its own.
-#[repr(C, align(128))]
-struct Shown {
-    /// Bytes since the beginning: `tail` or `head`.
-    position: AtomicU64,
-    /// Whole messages since the beginning.
-    messages: AtomicU64,
-}
-
-/// What writers or readers keep for themselves, under their mutex.
-#[repr(C, align(128))]
-struct Side {
-    mutex: Mutex,
-    /// What `position` becomes by the step that is being taken …
-    next_position: AtomicU64,
-    /// … and `messages` with it.
-    next_messages: AtomicU64,
-    /// The other side's position when it was last looked at: it is looked at again only when this is not enough,
-    /// because each look takes the cache line from the other side.
-    known: AtomicU64,
-    /// Where the writers last looked whether the ring was empty.
-    looked: AtomicU64,
-    /// 1 if one of this side sleeps until the other side moves.
-    sleeps: Alone,
-    shown: Shown,
-}
-
-/// Read by the other side after each step, and written only by who sleeps.
-#[repr(C, align(128))]
-struct Alone(AtomicU32);
-
-impl Side {
-    /// Takes a step: the frames up to `position` are there, or gone, and `messages` with them.
-    fn step(&self, position: u64, messages: u64) {
-        // In this order: while `next_messages` is the old one, `next_position` already differs from `position`.
-        self.next_position.store(position, Ordering::Relaxed);
-        self.next_messages.store(messages, Ordering::Release);
-        self.shown.position.store(position, Ordering::Release);
-        self.shown.messages.store(messages, Ordering::Release);
-    }
-
-    /// Ends the step of a dead holder of the mutex, if it got so far that the other side could see it.
-    fn repair(&self) {
-        if self.shown.position.load(Ordering::Acquire) == self.next_position.load(Ordering::Acquire)
-        {
-            let messages = self.next_messages.load(Ordering::Relaxed);
-            self.shown.messages.store(messages, Ordering::Release);
-        }
-    }
-
-    /// Wakes the one of this side who sleeps, if there is one.
-    fn wake(&self) {
-        // The sleeper stores `sleeps` and then looks at the other side's position; this side has stored the
-        // position and looks at `sleeps`. The fence puts one of the two orders in force, so one sees the other.
-        fence(Ordering::SeqCst);
-        if self.sleeps.0.load(Ordering::Relaxed) != 0
-            && self.sleeps.0.swap(0, Ordering::Relaxed) != 0
-        {
-            linux::wake(&self.sleeps.0, 1);
-        }
-    }
-
-    /// Sleeps until the other side wakes this one, at most for the time, unless `is_ready`.
-    fn sleep_unless(&self, time: Duration, is_ready: impl Fn() -> bool) {
-        for _ in 0..SPINS {
-            if is_ready() {
-                return;
-            }
-            std::hint::spin_loop();
-        }
-        self.sleeps.0.store(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !is_ready() {
-            linux::sleep_while(&self.sleeps.0, 1, time);
-        }
-        self.sleeps.0.store(0, Ordering::Relaxed);
-    }
-}
-
-/// How often a side looks again before it sleeps: some ten microseconds, about what falling asleep and waking cost.
-const SPINS: u32 = 500;
 
 /// The beginning of a ring's memory.
 #[repr(C)]
@@ -137,18 +53,6 @@ pub(crate) struct Ring {
 
 // SAFETY: atomics and mutexes; zero is a valid value of all.
 unsafe impl Layout for Ring {}
-
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Header {
-    /// Flags, and the length of this frame's bytes.
-    frame: u32,
-    unused: u32,
-    /// Length of the whole message.
-    total: u64,
-}
-
-const HEADER: u64 = size_of::<Header>() as u64;
 
 /// Why a message was not written.
 #[derive(Debug, PartialEq, Eq)]
@@ -228,8 +132,18 @@ impl Shared<Ring> {
     /// # Errors
     /// There was no room in time.
     pub(crate) fn write(&self, message: &[u8], deadline: Option<Instant>) -> Result<(), Full> {
+        self.write_in_turn(message, deadline, deadline)
+    }
+
+    /// [`write`](Self::write), with a deadline of its own for the mutex.
+    fn write_in_turn(
+        &self,
+        message: &[u8],
+        turn: Option<Instant>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Full> {
         let side = &self.writers;
-        let held = side.mutex.hold_until(deadline).ok_or(Full)?;
+        let held = side.mutex.hold_until(turn).ok_or(Full)?;
         if held.from_dead {
             side.repair();
         }
@@ -303,8 +217,17 @@ impl Shared<Ring> {
     /// # Errors
     /// There was none in time, or no memory for it.
     pub(crate) fn read(&self, deadline: Option<Instant>) -> Result<Vec<u8>, Unread> {
+        self.read_in_turn(deadline, deadline)
+    }
+
+    /// [`read`](Self::read), with a deadline of its own for the mutex.
+    fn read_in_turn(
+        &self,
+        turn: Option<Instant>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, Unread> {
         let side = &self.readers;
-        let held = side.mutex.hold_until(deadline).ok_or(Unread::Empty)?;
+        let held = side.mutex.hold_until(turn).ok_or(Unread::Empty)?;
         if held.from_dead {
             side.repair();
         }
@@ -405,7 +328,7 @@ impl Shared<Ring> {
             return Err(Unread::Empty);
         }
         // A reader that holds the mutex now is either copying, which ends soon, or has found nothing.
-        self.read(interrupt::deadline(MOMENT))
+        self.read_in_turn(interrupt::deadline(MOMENT), Some(Instant::now()))
     }
 
     /// Puts a message in if there is room.
@@ -417,7 +340,7 @@ impl Shared<Ring> {
         if self.is_full() || size > self.free() {
             return Err(Full);
         }
-        self.write(message, interrupt::deadline(MOMENT))
+        self.write_in_turn(message, interrupt::deadline(MOMENT), Some(Instant::now()))
     }
 
     /// How many messages have not been worked through.
@@ -455,64 +378,6 @@ impl Shared<Ring> {
             (self.unfinished() == 0).then_some(())
         })
         .is_some()
-    }
-
-    fn put_header(&self, at: u64, frame: u32, total: u64) {
-        let header = Header {
-            frame,
-            unused: 0,
-            total,
-        };
-        // SAFETY: positions of frames are multiples of STEP, and so is the capacity, so the header lies within the
-        // ring and is aligned. This writer holds the mutex, and no reader looks at free room.
-        unsafe { self.place(at).cast::<Header>().write(header) };
-    }
-
-    fn header(&self, at: u64) -> Header {
-        // SAFETY: as above; the writer's store of `tail` made the header visible, and no writer touches it before
-        // this reader has stored `head`.
-        unsafe { self.place(at).cast::<Header>().read() }
-    }
-
-    /// Where in the ring a position is; the capacity is a power of two.
-    fn offset(&self, at: u64) -> u64 {
-        at & (self.capacity() - 1)
-    }
-
-    /// The address of a position.
-    fn place(&self, at: u64) -> *mut u8 {
-        // SAFETY: the offset is less than the capacity, which is the length of the memory there.
-        unsafe { self.extra().add(self.offset(at) as usize) }
-    }
-
-    /// Copies bytes to a position, around the end of the ring if need be.
-    fn copy_in(&self, at: u64, bytes: &[u8]) {
-        let to_end = (self.capacity() - self.offset(at)) as usize;
-        let (before, after) = bytes.split_at(bytes.len().min(to_end));
-        // SAFETY: the caller has seen that so much room is free, holds the writers' mutex, and no reader looks at
-        // free room. Both parts stay within the ring.
-        unsafe {
-            self.place(at)
-                .copy_from_nonoverlapping(before.as_ptr(), before.len());
-            self.extra()
-                .copy_from_nonoverlapping(after.as_ptr(), after.len());
-        }
-    }
-
-    /// Appends the bytes at a position to a message.
-    fn copy_out(&self, at: u64, length: u64, message: &mut Vec<u8>) {
-        let length = length as usize;
-        message.reserve(length);
-        let before = length.min((self.capacity() - self.offset(at)) as usize);
-        // SAFETY: the message has room for `length` more bytes. In the ring they lie in a frame that the reader has
-        // seen to be there, and no writer touches it before `head` is stored.
-        unsafe {
-            let to = message.as_mut_ptr().add(message.len());
-            to.copy_from_nonoverlapping(self.place(at), before);
-            to.add(before)
-                .copy_from_nonoverlapping(self.extra(), length - before);
-            message.set_len(message.len() + length);
-        }
     }
 }
 

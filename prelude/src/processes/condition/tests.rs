@@ -81,3 +81,19 @@ fn the_guard_of_another_lock_is_refused() {
     let other = Lock::new();
     Condition::new().wait(&mut other.lock());
 }
+
+#[test]
+fn one_who_waited_is_told_of_a_holder_that_was_killed_meanwhile() {
+    let condition = Condition::new();
+    let killed = in_child(|| {
+        until(|| condition.n_waiting() == 1);
+        std::mem::forget(condition.lock());
+        condition.notify();
+    });
+    let mut guard = condition.lock();
+    condition.wait(&mut guard);
+    assert!(guard.previous_holder_died());
+    drop(guard);
+    assert!(!condition.lock().previous_holder_died());
+    assert_eq!(killed.join(), 0);
+}

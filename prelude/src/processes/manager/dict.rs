@@ -15,7 +15,7 @@ use super::{Ask, ManagerError, Message, Proxy, Reply, from_bytes, to_bytes};
 /// manager is gone, and with [`ManagerError::Message`] if a key or value has no form in bytes.
 pub struct ManagedDict<K: Message, V: Message> {
     proxy: Proxy,
-    types: PhantomData<fn(K, V) -> (K, V)>,
+    types: PhantomData<fn() -> (K, V)>,
 }
 
 proxy!(ManagedDict<K, V>);
