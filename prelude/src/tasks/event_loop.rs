@@ -58,6 +58,7 @@ pub struct EventLoop {
 }
 
 type Callback = Box<dyn FnOnce(&EventLoop)>;
+type LoopTask = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Inner {
     clock: Clock,
@@ -66,7 +67,7 @@ struct Inner {
     scheduled: RefCell<HashSet<u64>>,
     /// By time, then in the order in which they were set.
     timers: RefCell<BTreeMap<(Duration, u64), Timer>>,
-    tasks: RefCell<HashMap<u64, Pin<Box<dyn Future<Output = ()>>>>>,
+    tasks: RefCell<HashMap<u64, LoopTask>>,
     next_number: Cell<u64>,
     is_running: Cell<bool>,
     is_stopped: Cell<bool>,

@@ -759,7 +759,7 @@ mod tests {
         );
         let text = wrapped(&asking);
         assert!(
-            text.contains("\nlet _ = ::forkline::tasks::__cell(async {\nf().await?;\nOk::<(), EvcxrUserCodeError>(())});\n"),
+            text.contains("\nlet _ = ::forkline::tasks::__cell(async {::forkline::__check();\nf().await?;\nOk::<(), EvcxrUserCodeError>(())});\n"),
             "{text}"
         );
         let bare = "fn run_user_code_1() {\nlet evcxr_variable_store = unsafe {&mut *s};\n{let mut vars_ok = true;}\n\
