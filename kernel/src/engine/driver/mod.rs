@@ -4,6 +4,7 @@
 //! * `service`      how such a process asks the kernel
 //! * `command`      the compiler's call, known once cargo has made it for a set of dependencies
 //! * `rewrite`      the generated source put right
+//! * `async_block`  the statements of a cell that awaits
 //! * `reach`        the items that a cell leads to
 //! * `statics`      the names by which cells share statics
 //! * `fingerprint`  what a type means
@@ -15,6 +16,7 @@
 //! three give the same answers (there is a test). What the driver does not understand goes through
 //! cargo.
 
+mod async_block;
 mod cache;
 mod command;
 mod edits;
@@ -22,7 +24,9 @@ mod fingerprint;
 mod reach;
 mod rewrite;
 #[cfg(test)]
-pub use rewrite::{ASKING_BEGIN, ASKING_END, CATCH, knows_store};
+pub use async_block::{ASKING_BEGIN, ASKING_END, CATCH};
+#[cfg(test)]
+pub use rewrite::knows_store;
 mod service;
 pub mod stand_in;
 mod statics;
