@@ -9,11 +9,11 @@ pub(crate) mod child;
 mod entry;
 mod error;
 mod fork;
+mod known;
 mod outcome;
 pub(crate) mod pool;
 mod process;
 mod registry;
-mod known;
 mod start;
 mod supervise;
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::process::Process;
 use super::known::{ENDED, ENDS, Shared, describe};
+use super::process::Process;
 use super::{ProcessError, registry};
 use crate::interrupt;
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::child::{self, Start};
 use super::entry::Failure;
+use super::known::Shared;
 use super::message::{self, Message};
 use super::outcome::Outcome;
 use super::process::{Process, attend_fork};
-use super::known::Shared;
 use super::start::{self, ChildWires, Wires};
 use super::{ProcessError, registry};
 use crate::{interrupt, rt};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::ProcessError;
 use super::child::Start;
 use super::entry::{self, Entry};
+use super::known::{Phase, Shared, describe};
 use super::message::{self, Message, MessageError, Packet};
 use super::outcome::Outcome;
-use super::known::{Phase, Shared, describe};
 use super::start::{self, Ends};
 use crate::{Function, Runnable, interrupt, rt};
 

@@ -5,8 +5,8 @@ use std::num::NonZero;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::super::entry::{self, Entry};
-use super::super::message::{self, Message, MessageError, Packet};
 use super::super::known::ATTENDANT_STACK;
+use super::super::message::{self, Message, MessageError, Packet};
 use super::super::{ProcessError, registry};
 use super::queue::{Inner, Slot, State, event};
 use super::{Pool, attendant};
