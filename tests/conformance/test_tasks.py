@@ -121,17 +121,17 @@ def test_to_wait_inside_of_a_task_is_refused_in_our_words(kernel: Client) -> Non
         result = kernel.execute(code).expect_error("Panic")
         result.has("tasks::block_on was called inside of a task", result.traceback)
         result.has("write `.await` behind the future", result.traceback)
-    result = kernel.execute("let slow = tasks::spawn(tasks::sleep(Duration::from_secs(600)));\ntasks::block_on(async { slow.result() })?;").expect_error("Error")
+    result = kernel.execute("let sleeper = tasks::spawn(tasks::sleep(Duration::from_secs(600)));\ntasks::block_on(async { sleeper.result() })?;").expect_error("Error")
     result.has("this would wait for ever", result.traceback)
 
 
 def test_limits_of_time(kernel: Client) -> None:
     result = kernel.run(
         "let ready = tasks::timeout(Duration::ZERO, async { 1 }).await.is_ok();\n"
-        "let slow = tasks::timeout(Duration::ZERO, tasks::sleep(Duration::from_secs(600))).await.is_err();\n"
+        "let late = tasks::timeout(Duration::ZERO, tasks::sleep(Duration::from_secs(600))).await.is_err();\n"
         "let task = tasks::spawn(tasks::sleep(Duration::from_secs(600)));\n"
         "let (done, pending) = tasks::wait_timeout([task], tasks::When::AllCompleted, Duration::ZERO).await;\n"
-        "(ready, slow, done.len(), pending.len())"
+        "(ready, late, done.len(), pending.len())"
     )
     result.equal(result.text, "(true, true, 0, 1)")
 
