@@ -97,7 +97,7 @@ POOL = """{
 
 # For each case what one of its units is, and our side; the other side is the function of the same name below.
 CASES: dict[str, tuple[str, str]] = {
-    "queue, 64 bytes": ("message", _queue(SMALL, 200_000)),
+    "queue, 64 bytes": ("message", _queue(SMALL, 1_000_000)),
     "queue, 1 MiB": ("message", _queue(LARGE, 500)),
     "queue, there and back": (
         "round trip",

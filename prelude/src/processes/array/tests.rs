@@ -1,3 +1,5 @@
+//! Numbers of all processes: with a lock, without one, and in parts with one owner each.
+
 use super::*;
 use crate::processes::Value;
 use crate::processes::message::{MessageError, decode, encode};

@@ -1,3 +1,5 @@
+//! Rounds of a barrier, and how it breaks.
+
 use super::*;
 use crate::processes::Value;
 use crate::processes::testing::{in_child, kill_when, travelled, until};

@@ -1,3 +1,5 @@
+//! Who goes on after a notification, and who does not.
+
 use super::*;
 use crate::processes::Value;
 use crate::processes::testing::{in_child, kill_when, travelled, until};

@@ -1,3 +1,5 @@
+//! All who wait for a flag go on.
+
 use super::*;
 use crate::processes::Value;
 use crate::processes::testing::{in_child, travelled, until};

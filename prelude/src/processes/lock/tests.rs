@@ -1,3 +1,5 @@
+//! Locks keep processes apart and outlive their holders.
+
 use super::*;
 use crate::processes::Value;
 use crate::processes::testing::{in_child, kill_when, travelled};

@@ -1,3 +1,5 @@
+//! Dictionaries and lists of a manager, from several processes.
+
 use std::collections::HashMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Values come through a pipe as they were, and then the end.
+
 use super::*;
 use crate::processes::Queue;
 use crate::processes::testing::{fork, in_child, travelled};

@@ -1,3 +1,5 @@
+//! Queues of typed messages, here and in other processes.
+
 use super::*;
 use crate::processes::testing::{in_child, travelled};
 

@@ -1,3 +1,5 @@
+//! Messages are whole, in order and counted, also when processes are killed in the middle.
+
 use super::*;
 use crate::processes::testing::{in_child, kill_when, until};
 

@@ -1,3 +1,5 @@
+//! So many are inside as there are permits.
+
 use super::*;
 use crate::processes::Value;
 use crate::processes::testing::{in_child, travelled};

@@ -1,3 +1,5 @@
+//! Memory that two handles see, and a mutex whose holder is killed.
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

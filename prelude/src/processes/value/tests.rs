@@ -1,3 +1,5 @@
+//! One number of all processes.
+
 use super::*;
 use crate::processes::testing::{in_child, kill_when, travelled};
 
