@@ -11,6 +11,7 @@
 
 use std::ffi::{OsStr, c_void};
 use std::io::Write;
+use std::marker::PhantomData;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{Location, PanicHookInfo};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ use crate::processes::child;
 use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// A frame with a MIME bundle to show.
 pub const DISPLAY: u32 = 1;
@@ -51,8 +52,11 @@ pub struct Host {
     ) -> isize,
     /// 1 on the thread that runs the current cell, else 0.
     pub on_cell_thread: unsafe extern "C" fn() -> u32,
-    /// Marks the calling thread as one of a shared pool: what it prints belongs to the cell that runs now.
-    pub mark_pool_thread: unsafe extern "C" fn(),
+    /// The number of the cell's run that the calling thread works for.
+    pub this_run: unsafe extern "C" fn() -> u64,
+    /// Lets the calling thread work for a run: what it prints belongs to that, and so does an interrupt. 0 is
+    /// whatever run is in progress. Returns what it worked for before, to be given back.
+    pub enter_run: unsafe extern "C" fn(run: u64) -> u64,
     /// 1 if the calling thread belongs to the cell that the user has interrupted, else 0. The cell then counts
     /// as interrupted.
     pub take_interrupt: unsafe extern "C" fn() -> u32,
@@ -160,10 +164,56 @@ pub fn take_interrupt() -> bool {
     host().is_some_and(|host| unsafe { (host.take_interrupt)() } != 0)
 }
 
+/// Marks the calling thread as one of a shared pool: it works for whatever cell is in progress.
 pub(crate) fn mark_pool_thread() {
-    if let Some(host) = host() {
-        // SAFETY: `Host::mark_pool_thread` asks for nothing.
-        unsafe { (host.mark_pool_thread)() };
+    enter_run(0);
+}
+
+fn enter_run(run: u64) -> u64 {
+    // SAFETY: `Host::enter_run` asks for nothing.
+    host().map_or(0, |host| unsafe { (host.enter_run)(run) })
+}
+
+/// The run of a cell, for work that another thread will do for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Run(u64);
+
+impl Run {
+    /// The one that the calling thread works for.
+    pub(crate) fn here() -> Run {
+        // SAFETY: `Host::this_run` asks for nothing.
+        Run(host().map_or(0, |host| unsafe { (host.this_run)() }))
+    }
+
+    /// Lets the calling thread work for it as long as the result lives.
+    pub(crate) fn enter(self) -> Entered {
+        Entered {
+            before: enter_run(self.0),
+            _of_this_thread: PhantomData,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Run {
+    pub(crate) fn numbered(number: u64) -> Run {
+        Run(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// The calling thread works for a [`Run`].
+pub(crate) struct Entered {
+    before: u64,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        enter_run(self.before);
     }
 }
 

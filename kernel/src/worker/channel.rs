@@ -364,9 +364,9 @@ pub fn on_cell_thread() -> bool {
     IS_CELL_THREAD.get()
 }
 
-/// The calling thread belongs to a pool that all cells share.
-pub fn mark_pool_thread() {
-    THREAD_RUN.set(0);
+/// Lets the calling thread belong to another run (0: always the one in progress), and returns the one before.
+pub fn enter_run(run: u64) -> u64 {
+    THREAD_RUN.replace(run)
 }
 
 /// The calling thread is the worker's own: no interrupt is meant for it.
@@ -374,17 +374,8 @@ pub fn belong_to_no_run() {
     THREAD_RUN.set(u64::MAX);
 }
 
-/// The run that a thread started by the calling thread will belong to.
-pub fn run_to_inherit() -> u64 {
-    current_run()
-}
-
-/// Gives the calling, new thread its run.
-pub fn inherit_run(run: u64) {
-    THREAD_RUN.set(run);
-}
-
-fn current_run() -> u64 {
+/// The run that the calling thread belongs to, and a thread that it starts.
+pub fn current_run() -> u64 {
     match THREAD_RUN.get() {
         0 => RUN.load(Ordering::Relaxed),
         run => run,

@@ -128,7 +128,7 @@ pub unsafe extern "C" fn pthread_create(
     let new = Box::into_raw(Box::new(NewThread {
         start,
         argument,
-        run: channel::run_to_inherit(),
+        run: channel::current_run(),
         stack,
     }));
     // SAFETY: the caller's promises are passed on; `begin` takes `new` back.
@@ -150,7 +150,7 @@ extern "C" fn begin(argument: *mut c_void) -> *mut c_void {
         run,
         stack,
     } = *new;
-    channel::inherit_run(run);
+    channel::enter_run(run);
     let here = 0_u8;
     profile::know_stack(&raw const here, stack);
     let _stack = super::crash::AlternateStack::install();

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Version of the C interface.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// What the worker offers to the prelude.
 #[repr(C)]
@@ -27,7 +27,8 @@ struct Host {
         capacity: usize,
     ) -> isize,
     on_cell_thread: unsafe extern "C" fn() -> u32,
-    mark_pool_thread: unsafe extern "C" fn(),
+    this_run: unsafe extern "C" fn() -> u64,
+    enter_run: unsafe extern "C" fn(u64) -> u64,
     take_interrupt: unsafe extern "C" fn() -> u32,
     render_png: unsafe extern "C" fn(
         svg: *const u8,
@@ -51,7 +52,8 @@ static HOST: Host = Host {
     send,
     input,
     on_cell_thread,
-    mark_pool_thread,
+    this_run,
+    enter_run,
     take_interrupt,
     render_png,
     locate: place_of,
@@ -331,6 +333,10 @@ extern "C" fn take_interrupt() -> u32 {
     u32::from(channel::take_interrupt())
 }
 
-extern "C" fn mark_pool_thread() {
-    channel::mark_pool_thread();
+extern "C" fn this_run() -> u64 {
+    channel::current_run()
+}
+
+extern "C" fn enter_run(run: u64) -> u64 {
+    channel::enter_run(run)
 }

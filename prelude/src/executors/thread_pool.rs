@@ -181,8 +181,13 @@ impl ThreadPool {
         let promise = promise.if_dropped(SHUT_DOWN);
         // Without a sender the job is dropped here, and its promise fails.
         if let Some(sender) = &*self.shared.sender.lock() {
+            // What it prints belongs to the cell that wants it, and so does the interrupt that ends it.
+            let run = rt::Run::here();
             let job: Job = Box::new(move |order| match order {
-                Order::Run => promise.fulfil(task),
+                Order::Run => {
+                    let _entered = run.enter();
+                    promise.fulfil(task);
+                }
                 Order::Cancel => {
                     promise.set_cancelled();
                 }

@@ -7,6 +7,7 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::child::{self, Start};
 use super::entry::Failure;
@@ -80,8 +81,19 @@ pub fn fork<R: Message>(body: impl FnOnce() -> R) -> Result<Process<R>, ProcessE
     }
 }
 
+/// How many forks lie between the program's start and this process.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// A number by which a handle knows whether it was made here, or in the process that this one is a copy of. (Whoever
+/// calls the C library's `fork` by himself answers for it himself.)
+pub(super) fn generation() -> u64 {
+    // Written while there is one thread.
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// The life of the copy.
 fn live<R: Message>(start: Start, wires: ChildWires, body: impl FnOnce() -> R) -> ! {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
     rt::forget_host();
     interrupt::set_pending(false);
     take_streams(&wires);

@@ -166,7 +166,9 @@ where
 /// ```
 pub fn spawn_blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Task<R> {
     let (promise, future) = Promise::new();
+    let run = rt::Run::here();
     RUNTIME.spawn_blocking(move || {
+        let _entered = run.enter();
         let _blocking = Marked::set(&BLOCKING, true);
         promise.fulfil(work);
     });

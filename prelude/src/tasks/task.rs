@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::runtime::{Marked, is_inside};
 use crate::executors::{self, Promise, TaskError, panic_error};
+use crate::rt::Run;
 
 /// A task that runs. `.await` it for its result, which is an error if the task panicked or was cancelled.
 ///
@@ -159,6 +160,8 @@ pub(super) struct Running<F: Future> {
     future: Option<Pin<Box<F>>>,
     promise: Option<Promise<F::Output>>,
     control: Arc<Control>,
+    /// What it prints belongs to the cell that spawned it, and so does the interrupt that ends it.
+    run: Run,
 }
 
 /// A future to be run, and the handle to it.
@@ -169,6 +172,7 @@ pub(super) fn task<F: Future>(future: F) -> (Running<F>, Task<F::Output>) {
         future: Some(Box::pin(future)),
         promise: Some(promise.if_dropped("the event loop of the task is gone")),
         control: Arc::clone(&control),
+        run: Run::here(),
     };
     (running, Task::of(result, Some(control)))
 }
@@ -186,6 +190,7 @@ impl<F: Future> Future for Running<F> {
             state.waker = Some(context.waker().clone());
             state.is_cancelled
         };
+        let _entered = running.run.enter();
         let _polling = Marked::polling();
         let outcome = if is_cancelled {
             Err(TaskError::Cancelled)

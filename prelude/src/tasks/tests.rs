@@ -281,3 +281,24 @@ fn a_task_says_what_it_is() {
     assert!(slow.result_timeout(LONG).is_err());
     assert_eq!(format!("{slow:?}"), "Task(failed: the task was cancelled)");
 }
+
+#[test]
+fn a_task_works_for_the_cell_that_spawned_it() {
+    let _turn = crate::tests::host::turn();
+    let run = || crate::rt::Run::here().number();
+    let entered = crate::rt::Run::numbered(7).enter();
+    let task = spawn(async move {
+        let first = run();
+        sleep(Duration::from_millis(1)).await;
+        [first, run()]
+    });
+    let blocking = spawn_blocking(run);
+    let pool = crate::executors::ThreadPool::new(1);
+    let pooled = pool.spawn(run);
+    drop(entered);
+    assert_eq!(task.result().unwrap(), [7, 7]);
+    assert_eq!(blocking.result().unwrap(), 7);
+    assert_eq!(pooled.result().unwrap(), 7);
+    assert_eq!(pool.spawn(run).result().unwrap(), 0);
+    assert_eq!(run(), 0);
+}

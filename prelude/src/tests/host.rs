@@ -1,5 +1,6 @@
 //! A worker that keeps the frames it is sent.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -56,7 +57,17 @@ unsafe extern "C" fn on_cell_thread() -> u32 {
     1
 }
 
-unsafe extern "C" fn mark_pool_thread() {}
+std::thread_local! {
+    static RUN: Cell<u64> = const { Cell::new(0) };
+}
+
+unsafe extern "C" fn this_run() -> u64 {
+    RUN.get()
+}
+
+unsafe extern "C" fn enter_run(run: u64) -> u64 {
+    RUN.replace(run)
+}
 
 /// Draws only `<ok/>`, whose bytes are those of the file.
 unsafe extern "C" fn render_png(
@@ -101,7 +112,8 @@ static HOST: Host = Host {
     send,
     input,
     on_cell_thread,
-    mark_pool_thread,
+    this_run,
+    enter_run,
     take_interrupt,
     render_png,
     locate,

@@ -12,9 +12,9 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{SharedArray, State, length_of};
-use crate::processes::message;
 use crate::processes::plain::Plain;
 use crate::processes::shared::Shared;
+use crate::processes::{fork, message};
 
 /// Why an array cannot be cut into parts or put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct ArrayPart<T: Plain> {
     start: usize,
     length: usize,
     is_sent: AtomicBool,
+    /// The process that has it; a copy of that one has not.
+    owner: u64,
     number: PhantomData<T>,
 }
 
@@ -68,8 +70,13 @@ impl<T: Plain> ArrayPart<T> {
             start,
             length,
             is_sent: AtomicBool::new(false),
+            owner: fork::generation(),
             number: PhantomData,
         }
+    }
+
+    fn is_here(&self) -> bool {
+        self.owner == fork::generation()
     }
 
     /// Where in the array it begins.
@@ -90,15 +97,20 @@ impl<T: Plain> ArrayPart<T> {
     /// Its numbers.
     ///
     /// # Panics
-    /// The part was sent to another process.
+    /// The part was sent to another process, or belongs to the process that this one is a copy of.
     #[track_caller]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         assert!(
             !self.is_sent.load(Ordering::Relaxed),
             "this part of the array was sent to another process; do: use it there, and send it back"
         );
-        // SAFETY: the place is within the memory; this part is the only one that has it, it has not been sent, and
-        // the borrow of it is the only one.
+        assert!(
+            self.is_here(),
+            "this part of the array belongs to the process that this one is a copy of; \
+             do: start a process with the part as an argument"
+        );
+        // SAFETY: the place is within the memory; this part is the only one that has it, it has not been sent nor
+        // copied by a fork, and the borrow of it is the only one.
         unsafe {
             let first = self.shared.extra().cast::<T>().add(self.start);
             std::slice::from_raw_parts_mut(first, self.length)
@@ -119,6 +131,11 @@ impl<T: Plain> fmt::Debug for ArrayPart<T> {
 
 impl<T: Plain> Serialize for ArrayPart<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.is_here() {
+            return Err(S::Error::custom(
+                "the part of the array belongs to the process that this one is a copy of",
+            ));
+        }
         let descriptor = message::attach::<S::Error>(self.shared.descriptor())?;
         if self.is_sent.swap(true, Ordering::Relaxed) {
             return Err(S::Error::custom("the part of the array was sent before"));
@@ -143,7 +160,7 @@ impl<'de, T: Plain> Deserialize<'de> for ArrayPart<T> {
 }
 
 pub(super) fn join<T: Plain>(mut parts: Vec<ArrayPart<T>>) -> Result<SharedArray<T>, ArrayError> {
-    parts.retain(|part| !part.is_sent.load(Ordering::Relaxed));
+    parts.retain(|part| part.is_here() && !part.is_sent.load(Ordering::Relaxed));
     parts.sort_by_key(|part| (part.start, part.length));
     let mut missing = 0;
     let id = |part: &ArrayPart<T>| part.shared.id.load(Ordering::Relaxed);

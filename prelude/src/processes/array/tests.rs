@@ -182,3 +182,43 @@ fn an_array_beyond_all_memory_says_so() {
     let _turn = crate::tests::host::turn();
     Array::<u64>::new(usize::MAX / 3);
 }
+
+#[test]
+fn a_copy_of_the_process_counts_its_handle_and_has_no_parts() {
+    let _turn = crate::tests::host::turn();
+    let message = |body: &mut dyn FnMut()| {
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_err();
+        (*panic.downcast::<&str>().unwrap()).to_owned()
+    };
+    let numbers = SharedArray::from(vec![1_u32, 2, 3]);
+    // The copy uses its handle as any other process does, and gives it back.
+    let sum = crate::processes::fork(|| {
+        numbers.set(2, 30);
+        let handles = numbers.clone().into_parts(2).unwrap_err();
+        (numbers.to_vec(), handles.to_string())
+    });
+    let (seen, refused) = sum.unwrap().join().unwrap();
+    assert_eq!(seen, [1, 2, 30]);
+    assert!(refused.contains("3 handles"), "{refused}");
+    let other = crate::processes::fork(|| drop(numbers.clone())).unwrap();
+    other.join().unwrap();
+    // The two copies ended without dropping what they did not own; one had counted its handle.
+    assert_eq!(numbers.get(2), Some(30));
+
+    let fresh = SharedArray::from(vec![1_u32, 2, 3]);
+    let is_split = crate::processes::Event::new();
+    let copy = crate::processes::fork(|| {
+        is_split.wait();
+        message(&mut || fresh.set(0, 9))
+    });
+    let copy = copy.unwrap();
+    let mut parts = fresh.into_parts(2).unwrap();
+    is_split.set();
+    let refused = copy.join().unwrap();
+    assert!(refused.contains("is in parts"), "{refused}");
+
+    let copy = crate::processes::fork(|| message(&mut || parts[0].as_mut_slice()[0] = 9));
+    let refused = copy.unwrap().join().unwrap();
+    assert!(refused.contains("belongs to the process"), "{refused}");
+    assert_eq!(parts[0].as_mut_slice()[0], 1);
+}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::{ArrayError, ArrayPart};
 use super::{SHOWN, State, create, length_of, show, write_all};
+use crate::processes::fork;
 use crate::processes::plain::{Number, Plain};
 use crate::processes::shared::Shared;
 
@@ -37,7 +38,10 @@ use crate::processes::shared::Shared;
 /// # Ok::<(), processes::ArrayError>(())
 /// ```
 pub struct SharedArray<T: Plain> {
-    pub(super) shared: Shared<State>,
+    /// Through [`SharedArray::shared`] only, which sees to it that the handle is counted.
+    memory: Shared<State>,
+    /// The process that this handle is counted for; another one after a fork.
+    counted_in: AtomicU64,
     number: PhantomData<T>,
 }
 
@@ -59,16 +63,46 @@ impl<T: Plain> SharedArray<T> {
     }
 
     /// A handle that has been counted.
-    pub(super) fn counted(shared: Shared<State>) -> Self {
+    pub(super) fn counted(memory: Shared<State>) -> Self {
         SharedArray {
-            shared,
+            memory,
+            counted_in: AtomicU64::new(fork::generation()),
             number: PhantomData,
         }
     }
 
+    /// The memory. In a copy of the process that made it, the handle is counted when it is first used.
+    ///
+    /// # Panics
+    /// It cannot be counted any more: the array is in parts.
+    #[track_caller]
+    fn shared(&self) -> &Shared<State> {
+        let here = fork::generation();
+        if self.counted_in.load(Ordering::Relaxed) != here {
+            self.count_in_copy(here);
+        }
+        &self.memory
+    }
+
+    #[cold]
+    #[track_caller]
+    fn count_in_copy(&self, here: u64) {
+        let more = |handles| (handles > 0).then(|| handles + 1);
+        let handles = &self.memory.handles;
+        // Two threads that come here at once count it twice, which only forbids parts.
+        let is_whole = handles.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        assert!(
+            is_whole.is_ok(),
+            "the array is in parts, and this process is a copy of the one that has them; \
+             do: join the parts first, or give a part to a process as an argument"
+        );
+        self.counted_in.store(here, Ordering::Relaxed);
+    }
+
     fn at(&self, index: usize) -> Option<*mut T> {
+        let shared = self.shared();
         // SAFETY: within the memory.
-        (index < self.len()).then(|| unsafe { self.shared.extra().cast::<T>().add(index) })
+        (index < length_of::<T>(shared)).then(|| unsafe { shared.extra().cast::<T>().add(index) })
     }
 
     #[track_caller]
@@ -81,7 +115,7 @@ impl<T: Plain> SharedArray<T> {
 
     /// How many numbers there are.
     pub fn len(&self) -> usize {
-        length_of::<T>(&self.shared)
+        length_of::<T>(self.shared())
     }
 
     /// Whether there are none.
@@ -149,7 +183,7 @@ impl<T: Plain> SharedArray<T> {
     /// As long as the slice is used nobody writes to the array, in this process or another.
     pub unsafe fn as_slice(&self) -> &[T] {
         // SAFETY: the memory has so many numbers, and the caller's promise.
-        unsafe { std::slice::from_raw_parts(self.shared.extra().cast(), self.len()) }
+        unsafe { std::slice::from_raw_parts(self.shared().extra().cast(), self.len()) }
     }
 
     /// The numbers as a slice to write to, without copying.
@@ -162,14 +196,14 @@ impl<T: Plain> SharedArray<T> {
     )]
     pub unsafe fn as_mut_slice(&self) -> &mut [T] {
         // SAFETY: the memory has so many numbers, and the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.shared.extra().cast(), self.len()) }
+        unsafe { std::slice::from_raw_parts_mut(self.shared().extra().cast(), self.len()) }
     }
 
     /// Cuts the array into so many parts, as equal as can be, each with one owner: its slice can be written without
     /// a lock and without `unsafe`, by the process that has the part.
     ///
-    /// A copy of this process, made by [`fork`](crate::processes::fork()), has copies of handles and parts that nobody
-    /// counts; it is up to you that it does not use those of an array that is in parts.
+    /// A copy of this process, made by [`fork`](crate::processes::fork()), cannot use the parts, nor a handle of the array
+    /// as long as it is in parts.
     ///
     /// # Errors
     /// [`ArrayError::Shared`]: there are other handles of this array, in this process or another, or a process was
@@ -181,13 +215,13 @@ impl<T: Plain> SharedArray<T> {
     pub fn into_parts(self, parts: usize) -> Result<Vec<ArrayPart<T>>, ArrayError> {
         assert!(parts > 0, "an array cannot be cut into 0 parts");
         // From 1 to 0: nobody else has a handle to make another from.
-        let handles = &self.shared.handles;
+        let handles = &self.shared().handles;
         if let Err(others) = handles.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire) {
             return Err(ArrayError::Shared {
                 handles: usize::try_from(others).unwrap_or(usize::MAX),
             });
         }
-        let shared = self.shared.clone();
+        let shared = self.shared().clone();
         let length = self.len();
         self.uncounted();
         Ok((0..parts)
@@ -202,7 +236,7 @@ impl<T: Plain> SharedArray<T> {
     fn uncounted(self) {
         let this = std::mem::ManuallyDrop::new(self);
         // SAFETY: the handle is not used again.
-        drop(unsafe { std::ptr::read(&raw const this.shared) });
+        drop(unsafe { std::ptr::read(&raw const this.memory) });
     }
 
     /// Puts the parts together again, in any order.
@@ -247,21 +281,23 @@ impl<T: Plain> From<&[T]> for SharedArray<T> {
     #[track_caller]
     fn from(numbers: &[T]) -> Self {
         let array = Self::new(numbers.len());
-        write_all(&array.shared, numbers);
+        write_all(array.shared(), numbers);
         array
     }
 }
 
 impl<T: Plain> Clone for SharedArray<T> {
     fn clone(&self) -> Self {
-        self.shared.handles.fetch_add(1, Ordering::AcqRel);
-        Self::counted(self.shared.clone())
+        self.shared().handles.fetch_add(1, Ordering::AcqRel);
+        Self::counted(self.shared().clone())
     }
 }
 
 impl<T: Plain> Drop for SharedArray<T> {
     fn drop(&mut self) {
-        self.shared.handles.fetch_sub(1, Ordering::AcqRel);
+        if *self.counted_in.get_mut() == fork::generation() {
+            self.memory.handles.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -274,9 +310,9 @@ impl<T: Plain> fmt::Debug for SharedArray<T> {
 
 impl<T: Plain> Serialize for SharedArray<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let result = self.shared.serialize(serializer)?;
+        let result = self.shared().serialize(serializer)?;
         // The handle that is on its way. If it gets lost the count stays too high, which only forbids parts.
-        self.shared.handles.fetch_add(1, Ordering::AcqRel);
+        self.shared().handles.fetch_add(1, Ordering::AcqRel);
         Ok(result)
     }
 }
