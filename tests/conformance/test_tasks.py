@@ -97,19 +97,44 @@ def test_a_cell_that_awaits_can_be_interrupted(kernel: Client, waiting: str) -> 
     assert kernel.worker_pid() == worker
 
 
-def test_tasks_go_on_between_cells_and_print_under_the_cell_that_runs(kernel: Client) -> None:
-    kernel.late_allowed = True  # Between cells they print under the last one.
-    kernel.run(
-        "let counter = Arc::new(atomic::AtomicU32::new(0));\nlet seen = counter.clone();\n"
-        'let ticker = tasks::spawn(async move { loop { tasks::sleep(Duration::from_millis(10)).await; '
-        'println!("tick {}", seen.fetch_add(1, atomic::Ordering::SeqCst)); } });'
-    )
+TICKER = (
+    "let counter = Arc::new(atomic::AtomicU32::new(0));\nlet seen = counter.clone();\n"
+    "let ticker = tasks::spawn(async move { loop { tasks::sleep(Duration::from_millis(10)).await; "
+    'println!("tick {}", seen.fetch_add(1, atomic::Ordering::SeqCst)); } });'
+)
+THREE_TICKS = (
+    "let before = counter.load(atomic::Ordering::SeqCst);\n"
+    "while counter.load(atomic::Ordering::SeqCst) < before + 3 { tasks::sleep(Duration::from_millis(5)).await; }"
+)
+END_TICKER = "let cancelled = ticker.cancel();\n(cancelled, matches!(ticker.await, Err(tasks::TaskError::Cancelled)))"
+
+
+def test_tasks_go_on_between_cells_and_print_under_the_cell_that_spawned_them(kernel: Client) -> None:
+    kernel.late_allowed = True
+    spawned = kernel.run(TICKER)
     kernel.run("()")
-    result = kernel.run("let before = counter.load(atomic::Ordering::SeqCst);\nwhile counter.load(atomic::Ordering::SeqCst) < before + 3 { tasks::sleep(Duration::from_millis(5)).await; }")
-    assert result.stdout.count("tick") >= 2, result.stdout
-    result = kernel.run("let cancelled = ticker.cancel();\n(cancelled, matches!(ticker.await, Err(tasks::TaskError::Cancelled)))")
+    result = kernel.run(THREE_TICKS)
+    result.equal(result.stdout, "")
+    result = kernel.run(END_TICKER)
     result.equal(result.text, "(true, true)")
     kernel.fence()
+    printed = "".join(m.content["text"] for m in kernel.by_parent[spawned.id] if m.type == "stream")
+    assert printed.count("tick") >= 3, printed
+
+
+@pytest.mark.parametrize(
+    "spawn",
+    ["tasks::spawn_blocking(busy)", "executors::ThreadPool::new(1).spawn(busy)", "tasks::spawn(async { busy() })"],
+    ids=["blocking", "pool", "task"],
+)
+def test_an_interrupt_is_not_for_the_tasks_of_other_cells(kernel: Client, spawn: str) -> None:
+    kernel.run("static GO_ON: atomic::AtomicBool = atomic::AtomicBool::new(true);")
+    kernel.run("fn busy() -> u32 { let mut n = 0_u64; while GO_ON.load(atomic::Ordering::Relaxed) { n = std::hint::black_box(n + 1); } 42 }")
+    keeps_pool = "let pool = executors::ThreadPool::new(1);\nlet background = pool.spawn(busy);"
+    kernel.run(keeps_pool if "ThreadPool" in spawn else f"let background = {spawn};")
+    interrupted(kernel, 'println!("started");\nloop {}')
+    result = kernel.run("GO_ON.store(false, atomic::Ordering::Relaxed);\nbackground.await?")
+    result.equal(result.text, "42", "the task went on to its end")
 
 
 def test_to_wait_inside_of_a_task_is_refused_in_our_words(kernel: Client) -> None:
