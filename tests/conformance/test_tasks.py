@@ -178,3 +178,10 @@ def test_measuring_magics_take_an_await(kernel: Client) -> None:
     result = kernel.run("%time slow(3).await")
     result.equal(result.text, "3")
     result.has("Wall time", result.stdout)
+
+
+def test_tokio_without_its_runtime_is_answered_with_advice(kernel: Client) -> None:
+    result = kernel.execute("tokio::spawn(async { 5 });").expect_error("Panic")
+    result.has("do: use tasks::spawn", result.traceback)
+    result = kernel.run("let five = tasks::spawn(async { tokio::spawn(async { 5 }).await.unwrap() });\nfive.await?")
+    result.equal(result.text, "5")

@@ -44,7 +44,7 @@ impl PanicReport {
             .and_then(|locator| locator.place(library, &file, line as usize))
             .or_else(|| frames.first().map(|frame| frame.place));
         PanicReport {
-            message: text("message"),
+            message: with_advice(text("message")),
             // The thread that runs cells was not started by the cells' standard library.
             thread: if value["on_cell_thread"] == true {
                 "main".to_owned()
@@ -98,6 +98,16 @@ impl UserError {
                 .collect(),
         }
     }
+}
+
+/// A panic's message, and what to do about it if it is one that a notebook makes likely.
+fn with_advice(mut message: String) -> String {
+    if message.starts_with("there is no reactor running") {
+        message.push_str(
+            "\ndo: use tasks::spawn, which finds the runtime by itself; or have an `.await` in this cell, which then runs on it",
+        );
+    }
+    message
 }
 
 /// `cell [3], line 2`.

@@ -33,6 +33,8 @@ use crate::interrupt;
 )]
 pub trait Message: Serialize + DeserializeOwned + 'static {}
 
+// Or the compiler would speak of serde's traits, and not of what they are needed for.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + 'static> Message for T {}
 
 /// Why a value could not be sent or received.
