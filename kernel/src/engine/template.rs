@@ -192,7 +192,7 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
         Err(why) => why,
     };
     progress(&format!(
-        "building the prelude, once for all sessions (half a minute on 2 cores): {why}"
+        "building the prelude, once for all sessions (about a minute on 2 cores): {why}"
     ));
     let ingredients = ingredients()?;
     let template = home::template_dir();
