@@ -37,6 +37,7 @@ pub mod interrupt;
 mod json;
 pub mod local;
 pub mod models;
+pub mod mpi;
 pub mod plot;
 pub mod processes;
 pub mod progress;
@@ -88,6 +89,6 @@ pub mod prelude {
     /// Both the module and the macro.
     pub use crate::table;
     pub use crate::trace;
-    pub use crate::{Runnable, executors, models, processes, tasks, threads};
+    pub use crate::{Runnable, executors, models, mpi, processes, tasks, threads};
     pub use crate::{check, check_eq};
 }

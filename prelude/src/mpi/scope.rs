@@ -1,0 +1,158 @@
+//! Requests on borrowed slices: they are all over when the scope is.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::communicator::Communicator;
+use super::datatype::{Number, Peer, Status, Tag};
+use super::error::{Call, MpiResult};
+use super::table::{RawStatus, mode};
+use super::wait::Borrowed;
+
+/// Where requests on borrowed slices live; [`scope`] makes it.
+pub struct Scope<'scope, 'env: 'scope> {
+    requests: RefCell<Vec<Option<(Borrowed, Call)>>>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// A request of a scope. It may be dropped: the end of the scope waits for it.
+pub struct ScopedRequest<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    at: usize,
+}
+
+/// Runs `body`, in which sends and receives on slices may be started that are only borrowed; when it returns, all of
+/// them are done.
+///
+/// ```no_run
+/// # use forkline::mpi;
+/// # let world = mpi::world()?;
+/// # let (left, right) = (0, 0);
+/// let (mine, mut halo) = ([1.0; 100], [0.0; 100]);
+/// mpi::scope(|scope| {
+///     scope.irecv_slice(&world, &mut halo, left, 0)?;
+///     scope.isend_slice(&world, &mine, right, 0)?;
+///     // … work that needs neither …
+///     Ok(())
+/// })?;
+/// assert_eq!(halo[0], 1.0);
+/// # Ok::<(), mpi::MpiError>(())
+/// ```
+///
+/// # Errors
+/// That of `body`, or the first message that failed.
+pub fn scope<'env, R>(
+    body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> MpiResult<R>,
+) -> MpiResult<R> {
+    let scope = Scope {
+        requests: RefCell::new(Vec::new()),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    // What is left when this unwinds, also by an interrupt, is taken back by the requests' own ends.
+    let result = catch_unwind(AssertUnwindSafe(|| body(&scope)));
+    match result {
+        Err(panic) => {
+            scope.requests.borrow_mut().clear();
+            resume_unwind(panic)
+        }
+        Ok(result) => {
+            let mut first = None;
+            for (request, call) in scope.requests.take().into_iter().flatten() {
+                // After an error in `body` a partner may never come.
+                if result.is_err() {
+                    continue;
+                }
+                if let Err(error) = wait(request, &call) {
+                    first.get_or_insert(error);
+                }
+            }
+            match first {
+                Some(error) => Err(error),
+                None => result,
+            }
+        }
+    }
+}
+
+fn wait(request: Borrowed, call: &Call) -> MpiResult<RawStatus> {
+    if request.handle == 0 {
+        return Ok(request.status);
+    }
+    request.wait(call, false)
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    fn add(
+        &'scope self,
+        communicator: &Communicator,
+        handle: usize,
+        call: Call,
+    ) -> ScopedRequest<'scope, 'env> {
+        let request = Borrowed {
+            table: communicator.inner.table,
+            handle,
+            status: RawStatus::default(),
+        };
+        let mut requests = self.requests.borrow_mut();
+        requests.push(Some((request, call)));
+        ScopedRequest {
+            scope: self,
+            at: requests.len() - 1,
+        }
+    }
+
+    /// Starts to send a slice.
+    ///
+    /// # Errors
+    /// There is no such rank or tag.
+    #[track_caller]
+    pub fn isend_slice<T: Number>(
+        &'scope self,
+        communicator: &Communicator,
+        data: &'env [T],
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<ScopedRequest<'scope, 'env>> {
+        let call = Call::with("isend_slice", to.into(), tag.into());
+        let (at, length) = (data.as_ptr(), data.len());
+        // SAFETY: the scope ends before `'env` does, and with it the request.
+        let handle = unsafe { communicator.start_send(mode::STANDARD, at, length, &call)? };
+        Ok(self.add(communicator, handle, call))
+    }
+
+    /// Starts to receive into a slice, which can be used again behind the scope.
+    ///
+    /// # Errors
+    /// There is no such rank or tag.
+    #[track_caller]
+    pub fn irecv_slice<T: Number>(
+        &'scope self,
+        communicator: &Communicator,
+        data: &'env mut [T],
+        from: impl Into<Peer>,
+        tag: impl Into<Tag>,
+    ) -> MpiResult<ScopedRequest<'scope, 'env>> {
+        let call = Call::with("irecv_slice", from.into(), tag.into());
+        let (at, length) = (data.as_mut_ptr(), data.len());
+        // SAFETY: the scope ends before `'env` does, and with it the request; until then the slice is borrowed.
+        let handle = unsafe { communicator.start_receive(at, length, &call)? };
+        Ok(self.add(communicator, handle, call))
+    }
+}
+
+impl ScopedRequest<'_, '_> {
+    /// Waits until it is done.
+    ///
+    /// # Errors
+    /// The message failed.
+    pub fn wait(self) -> MpiResult<Status> {
+        let request = self.scope.requests.borrow_mut()[self.at].take();
+        match request {
+            Some((request, call)) => wait(request, &call).map(Status::from),
+            None => Ok(RawStatus::default().into()),
+        }
+    }
+}

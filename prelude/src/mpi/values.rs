@@ -1,0 +1,249 @@
+//! Values of any type from one rank to another.
+
+use std::time::Duration;
+
+use super::communicator::Communicator;
+use super::datatype::{Peer, Status, Tag};
+use super::error::{Call, MpiResult};
+use super::parcel::{Parcel, pack, unpack};
+use super::request::Request;
+use super::table::mode;
+use super::trace_span;
+use super::wait::{self, Flight, Kind, ONE_PIECE};
+use crate::interrupt;
+use crate::processes::message::Message;
+
+impl Communicator {
+    fn start<P: Parcel + ?Sized>(
+        &self,
+        how: u32,
+        value: &P,
+        call: &Call,
+    ) -> MpiResult<Flight<Vec<u8>>> {
+        wait::reap(self.inner.table);
+        let bytes = pack(call, value)?;
+        // SAFETY: the flight keeps the bytes, which lie on the heap, until the request is done.
+        let handle = unsafe { self.start_send(how, bytes.as_ptr(), bytes.len(), call)? };
+        Ok(Flight::new(self.inner.table, Kind::Send, handle, bytes))
+    }
+
+    fn send_value<P: Parcel + ?Sized>(&self, how: u32, value: &P, call: &Call) -> MpiResult<()> {
+        let _span = trace_span(call.name);
+        let flight = self.start(how, value, call)?;
+        finish(flight, call).map(drop)
+    }
+
+    /// Sends a value; returns when this rank has nothing more to do for it, which for a large one is when the other
+    /// rank receives it (the library decides).
+    ///
+    /// # Errors
+    /// There is no such rank or tag, or the value cannot be a message.
+    ///
+    /// ```no_run
+    /// # use forkline::mpi;
+    /// # let world = mpi::world()?;
+    /// match world.rank() {
+    ///     0 => world.send("hello", 1, 0)?,
+    ///     1 => println!("{}", world.recv::<String>(0, 0)?),
+    ///     _ => {}
+    /// }
+    /// # Ok::<(), mpi::MpiError>(())
+    /// ```
+    #[track_caller]
+    pub fn send<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<()> {
+        let call = Call::with("send", to.into(), tag.into());
+        self.send_value(mode::STANDARD, value, &call)
+    }
+
+    /// The synchronous mode of [`send`](Self::send): returns when the other rank has begun to receive.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    #[track_caller]
+    pub fn ssend<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<()> {
+        let call = Call::with("ssend", to.into(), tag.into());
+        self.send_value(mode::SYNCHRONOUS, value, &call)
+    }
+
+    /// The buffered mode of [`send`](Self::send): returns at once. The room for such messages is that of
+    /// [`attach_buffer`](super::attach_buffer).
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send), or there is no room for the message.
+    #[track_caller]
+    pub fn bsend<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<()> {
+        let call = Call::with("bsend", to.into(), tag.into());
+        let _span = trace_span(call.name);
+        self.send_buffered(&call, pack(&call, value)?)
+    }
+
+    /// The ready mode of [`send`](Self::send), for when the other rank certainly waits in its receive already.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    #[track_caller]
+    pub fn rsend<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<()> {
+        let call = Call::with("rsend", to.into(), tag.into());
+        self.send_value(mode::READY, value, &call)
+    }
+
+    /// Starts to send a value and returns at once.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    #[track_caller]
+    pub fn isend<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<Request<()>> {
+        let call = Call::with("isend", to.into(), tag.into());
+        Ok(Request::sending(
+            call,
+            self.start(mode::STANDARD, value, &call)?,
+        ))
+    }
+
+    /// As [`isend`](Self::isend), in the synchronous mode: done when the other rank has begun to receive.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    #[track_caller]
+    pub fn issend<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        tag: i32,
+    ) -> MpiResult<Request<()>> {
+        let call = Call::with("issend", to.into(), tag.into());
+        Ok(Request::sending(
+            call,
+            self.start(mode::SYNCHRONOUS, value, &call)?,
+        ))
+    }
+
+    /// Waits for a value and receives it.
+    ///
+    /// # Errors
+    /// There is no such rank or tag, or the message is a value of another type: it is gone then.
+    #[track_caller]
+    pub fn recv<T: Message>(&self, from: impl Into<Peer>, tag: impl Into<Tag>) -> MpiResult<T> {
+        let call = Call::with("recv", from.into(), tag.into());
+        self.receive_value(&call).map(|(value, _)| value)
+    }
+
+    /// As [`recv`](Self::recv), and tells whose message it was.
+    ///
+    /// # Errors
+    /// As for [`recv`](Self::recv).
+    #[track_caller]
+    pub fn recv_status<T: Message>(
+        &self,
+        from: impl Into<Peer>,
+        tag: impl Into<Tag>,
+    ) -> MpiResult<(T, Status)> {
+        let call = Call::with("recv_status", from.into(), tag.into());
+        self.receive_value(&call)
+    }
+
+    /// As [`recv`](Self::recv), but waits for the message no longer than this: then none, and nothing is lost.
+    ///
+    /// # Errors
+    /// As for [`recv`](Self::recv).
+    #[track_caller]
+    pub fn recv_timeout<T: Message>(
+        &self,
+        from: impl Into<Peer>,
+        tag: impl Into<Tag>,
+        time: Duration,
+    ) -> MpiResult<Option<T>> {
+        let call = Call::with("recv_timeout", from.into(), tag.into());
+        let found = wait::until(&call, true, interrupt::deadline(time), |tests| {
+            self.begin_receive(&call, tests)
+        })?;
+        let Some((flight, _)) = found else {
+            return Ok(None);
+        };
+        unpack(&call, finish(flight, &call)?).map(Some)
+    }
+
+    fn receive_value<T: Message>(&self, call: &Call) -> MpiResult<(T, Status)> {
+        let _span = trace_span(call.name);
+        loop {
+            let found = wait::until(call, true, None, |tests| self.begin_receive(call, tests))?;
+            if let Some((flight, status)) = found {
+                return Ok((unpack(call, finish(flight, call)?)?, status));
+            }
+        }
+    }
+
+    /// Starts to receive a value and returns at once. The message is chosen when the request is tested or waited for.
+    ///
+    /// # Errors
+    /// None so far: the request's own calls tell.
+    #[track_caller]
+    pub fn irecv<T: Message>(
+        &self,
+        from: impl Into<Peer>,
+        tag: impl Into<Tag>,
+    ) -> MpiResult<Request<T>> {
+        let call = Call::with("irecv", from.into(), tag.into());
+        Ok(Request::receiving(call, self.clone()))
+    }
+
+    /// Sends one value and receives another, both at once: safe where two ranks exchange, at every size.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send) and [`recv`](Self::recv).
+    #[track_caller]
+    pub fn sendrecv<P: Parcel + ?Sized>(
+        &self,
+        value: &P,
+        to: impl Into<Peer>,
+        send_tag: i32,
+        from: impl Into<Peer>,
+        recv_tag: impl Into<Tag>,
+    ) -> MpiResult<P::Owned> {
+        let sending = Call::with("sendrecv", to.into(), send_tag.into());
+        let receiving = Call::with("sendrecv: recv", from.into(), recv_tag.into());
+        let flight = self.start(mode::STANDARD, value, &sending)?;
+        let received = self.receive_value(&receiving);
+        finish(flight, &sending)?;
+        received.map(|(value, _)| value)
+    }
+}
+
+/// Waits for the end of a request and takes its memory.
+fn finish(mut flight: Flight<Vec<u8>>, call: &Call) -> MpiResult<Vec<u8>> {
+    if flight.handle != 0 {
+        let may_sleep = flight
+            .memory
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() <= ONE_PIECE);
+        wait::until(call, may_sleep, None, |tests| {
+            Ok(flight.poll(tests, call)?.then_some(()))
+        })?;
+    }
+    Ok(flight.memory.take().unwrap_or_default())
+}
