@@ -49,9 +49,11 @@ mod neighbors;
 mod objects;
 mod parcel;
 mod point;
+mod posted;
 mod reduction;
 mod request;
 mod scope;
+mod short;
 mod state;
 #[allow(dead_code, reason = "the plugin uses the rest")]
 mod table;

@@ -41,7 +41,15 @@ pub unsafe extern "C" fn bcast(
     comm: Handle,
 ) -> c_int {
     // SAFETY: the buffer has `count` numbers.
-    unsafe { ffi::MPI_Bcast(buffer, count, codes::datatype(data), root, MPI_Comm::of(comm)) }
+    unsafe {
+        ffi::MPI_Bcast(
+            buffer,
+            count,
+            codes::datatype(data),
+            root,
+            MPI_Comm::of(comm),
+        )
+    }
 }
 
 pub unsafe extern "C" fn scatter(

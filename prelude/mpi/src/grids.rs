@@ -18,7 +18,11 @@ pub unsafe extern "C" fn cart_create(
 ) -> c_int {
     let comm = MPI_Comm::of(comm);
     // SAFETY: `n` dimensions and periods, and a valid pointer.
-    unsafe { made(out, |new| ffi::MPI_Cart_create(comm, n, dimensions, periods, reorder, new)) }
+    unsafe {
+        made(out, |new| {
+            ffi::MPI_Cart_create(comm, n, dimensions, periods, reorder, new)
+        })
+    }
 }
 
 pub unsafe extern "C" fn cart_coords(
@@ -31,11 +35,7 @@ pub unsafe extern "C" fn cart_coords(
     unsafe { ffi::MPI_Cart_coords(MPI_Comm::of(comm), codes::rank(rank), n, coordinates) }
 }
 
-pub unsafe extern "C" fn cart_rank(
-    comm: Handle,
-    coordinates: *const i32,
-    rank: *mut i32,
-) -> c_int {
+pub unsafe extern "C" fn cart_rank(comm: Handle, coordinates: *const i32, rank: *mut i32) -> c_int {
     // SAFETY: as many coordinates as the grid has dimensions, and a valid pointer.
     unsafe { ffi::MPI_Cart_rank(MPI_Comm::of(comm), coordinates, rank) }
 }
@@ -58,7 +58,11 @@ pub unsafe extern "C" fn cart_shift(
 
 pub unsafe extern "C" fn cart_sub(comm: Handle, remain: *const i32, out: *mut Handle) -> c_int {
     // SAFETY: one flag for each dimension, and a valid pointer.
-    unsafe { made(out, |new| ffi::MPI_Cart_sub(MPI_Comm::of(comm), remain, new)) }
+    unsafe {
+        made(out, |new| {
+            ffi::MPI_Cart_sub(MPI_Comm::of(comm), remain, new)
+        })
+    }
 }
 
 pub unsafe extern "C" fn dims_create(nodes: i32, n: i32, dimensions: *mut i32) -> c_int {
@@ -76,7 +80,11 @@ pub unsafe extern "C" fn graph_create(
 ) -> c_int {
     let comm = MPI_Comm::of(comm);
     // SAFETY: `n` indices, as many edges as the last of them says, and a valid pointer.
-    unsafe { made(out, |new| ffi::MPI_Graph_create(comm, n, index, edges, reorder, new)) }
+    unsafe {
+        made(out, |new| {
+            ffi::MPI_Graph_create(comm, n, index, edges, reorder, new)
+        })
+    }
 }
 
 pub unsafe extern "C" fn graph_neighbors_count(comm: Handle, rank: i32, n: *mut i32) -> c_int {
@@ -84,12 +92,7 @@ pub unsafe extern "C" fn graph_neighbors_count(comm: Handle, rank: i32, n: *mut 
     unsafe { ffi::MPI_Graph_neighbors_count(MPI_Comm::of(comm), codes::rank(rank), n) }
 }
 
-pub unsafe extern "C" fn graph_neighbors(
-    comm: Handle,
-    rank: i32,
-    n: i32,
-    out: *mut i32,
-) -> c_int {
+pub unsafe extern "C" fn graph_neighbors(comm: Handle, rank: i32, n: i32, out: *mut i32) -> c_int {
     // SAFETY: room for `n` ranks.
     unsafe { ffi::MPI_Graph_neighbors(MPI_Comm::of(comm), codes::rank(rank), n, out) }
 }

@@ -74,8 +74,7 @@ pub unsafe extern "C" fn compare(one: Handle, other: Handle, out: *mut i32) -> c
     let mut found = 0;
     // SAFETY: the pointer is valid.
     unsafe {
-        let code =
-            ffi::MPI_Comm_compare(MPI_Comm::of(one), MPI_Comm::of(other), &raw mut found);
+        let code = ffi::MPI_Comm_compare(MPI_Comm::of(one), MPI_Comm::of(other), &raw mut found);
         *out = if found == ffi::RSMPI_IDENT {
             0
         } else if found == ffi::RSMPI_CONGRUENT {
@@ -108,24 +107,22 @@ pub unsafe extern "C" fn group_rank(group: Handle, out: *mut i32) -> c_int {
     }
 }
 
-pub unsafe extern "C" fn incl(
-    group: Handle,
-    n: i32,
-    ranks: *const i32,
-    out: *mut Handle,
-) -> c_int {
+pub unsafe extern "C" fn incl(group: Handle, n: i32, ranks: *const i32, out: *mut Handle) -> c_int {
     // SAFETY: `n` ranks, and a valid pointer.
-    unsafe { made_group(out, |g| ffi::MPI_Group_incl(MPI_Group::of(group), n, ranks, g)) }
+    unsafe {
+        made_group(out, |g| {
+            ffi::MPI_Group_incl(MPI_Group::of(group), n, ranks, g)
+        })
+    }
 }
 
-pub unsafe extern "C" fn excl(
-    group: Handle,
-    n: i32,
-    ranks: *const i32,
-    out: *mut Handle,
-) -> c_int {
+pub unsafe extern "C" fn excl(group: Handle, n: i32, ranks: *const i32, out: *mut Handle) -> c_int {
     // SAFETY: `n` ranks, and a valid pointer.
-    unsafe { made_group(out, |g| ffi::MPI_Group_excl(MPI_Group::of(group), n, ranks, g)) }
+    unsafe {
+        made_group(out, |g| {
+            ffi::MPI_Group_excl(MPI_Group::of(group), n, ranks, g)
+        })
+    }
 }
 
 macro_rules! two_groups {
@@ -183,7 +180,11 @@ pub unsafe extern "C" fn dup(comm: Handle, out: *mut Handle) -> c_int {
 pub unsafe extern "C" fn split(comm: Handle, color: i32, key: i32, out: *mut Handle) -> c_int {
     let color = codes::color(color);
     // SAFETY: the pointer is valid.
-    unsafe { made(out, |new| ffi::MPI_Comm_split(MPI_Comm::of(comm), color, key, new)) }
+    unsafe {
+        made(out, |new| {
+            ffi::MPI_Comm_split(MPI_Comm::of(comm), color, key, new)
+        })
+    }
 }
 
 pub unsafe extern "C" fn split_shared(comm: Handle, key: i32, out: *mut Handle) -> c_int {

@@ -40,7 +40,6 @@ pub unsafe extern "C" fn isend(
 ) -> c_int {
     let call = match how {
         mode::SYNCHRONOUS => ffi::MPI_Issend,
-        mode::READY => ffi::MPI_Irsend,
         _ => ffi::MPI_Isend,
     };
     let mut made = ffi::MPI_Request::null();

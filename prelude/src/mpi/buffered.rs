@@ -24,7 +24,8 @@ pub fn attach_buffer(bytes: usize) -> MpiResult<()> {
     let call = Call::here("attach_buffer");
     let mut room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(bytes) = *room {
-        let text = format!("there is room for {bytes} bytes already; call mpi::detach_buffer first");
+        let text =
+            format!("there is room for {bytes} bytes already; call mpi::detach_buffer first");
         return Err(failed(call, ErrorClass::Other, text));
     }
     *room = Some(bytes);
@@ -66,8 +67,7 @@ impl Communicator {
             return Err(failed(*call, ErrorClass::Buffer, text));
         }
         // SAFETY: the flight keeps the bytes, which lie on the heap, until the request is done.
-        let handle =
-            unsafe { self.start_send(mode::STANDARD, bytes.as_ptr(), bytes.len(), call)? };
+        let handle = unsafe { self.start_send(mode::STANDARD, bytes.as_ptr(), bytes.len(), call)? };
         Flight::new(self.inner.table, Kind::Send, handle, bytes).leave();
         Ok(())
     }

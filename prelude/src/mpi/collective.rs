@@ -14,10 +14,29 @@ use super::parcel::count;
 use super::table::Part;
 use super::{trace_span, wait};
 
+/// What empty slices point to: their own addresses are small numbers, which mean something to MPI (MPI_IN_PLACE).
+static NOTHING: u128 = 0;
+
+/// Where the items of a slice are, for MPI to read.
+pub(super) fn reading<T>(items: &[T]) -> *mut c_void {
+    if items.is_empty() {
+        return (&raw const NOTHING).cast_mut().cast();
+    }
+    items.as_ptr().cast_mut().cast()
+}
+
+/// Where the items of a slice are, for MPI to write; none of an empty slice.
+pub(super) fn writing<T>(items: &mut [T]) -> *mut c_void {
+    if items.is_empty() {
+        return reading::<T>(&[]);
+    }
+    items.as_mut_ptr().cast()
+}
+
 /// A [`Part`] of the same number of items for each rank.
-pub(super) fn even<T>(data: *const T, count: i32) -> Part {
+pub(super) fn even(buffer: *mut c_void, count: i32) -> Part {
     Part {
-        buffer: data.cast::<c_void>().cast_mut(),
+        buffer,
         count,
         counts: std::ptr::null(),
         displacements: std::ptr::null(),
@@ -54,9 +73,9 @@ impl Layout {
         self.total
     }
 
-    pub(super) fn part<T>(&self, data: *const T) -> Part {
+    pub(super) fn part(&self, buffer: *mut c_void) -> Part {
         Part {
-            buffer: data.cast::<c_void>().cast_mut(),
+            buffer,
             count: 0,
             counts: self.counts.as_ptr(),
             displacements: self.displacements.as_ptr(),
@@ -134,7 +153,7 @@ impl Communicator {
         let (table, comm) = (self.inner.table, self.inner.handle);
         // SAFETY: `n` numbers.
         self.run(&call, || unsafe {
-            (table.bcast)(data.as_mut_ptr().cast(), n, T::CODE, root, comm)
+            (table.bcast)(writing(data), n, T::CODE, root, comm)
         })
     }
 
@@ -182,17 +201,10 @@ impl Communicator {
         }
         let (root, n) = (self.root(&call, root)?, count(&call, receive.len())?);
         let (table, comm) = (self.inner.table, self.inner.handle);
-        let part = even(send.as_ptr(), n);
+        let part = even(reading(send), n);
         // SAFETY: `n` numbers to receive, and at the root `n` for each rank to send.
         self.run(&call, || unsafe {
-            (table.scatter)(
-                &raw const part,
-                receive.as_mut_ptr().cast(),
-                n,
-                T::CODE,
-                root,
-                comm,
-            )
+            (table.scatter)(&raw const part, writing(receive), n, T::CODE, root, comm)
         })
     }
 
@@ -232,10 +244,10 @@ impl Communicator {
         self.gate_with(&call, fits, header, |()| 0)?;
         let n = count(&call, receive.len())?;
         let (table, comm) = (self.inner.table, self.inner.handle);
-        let part = layout.part(send.as_ptr());
+        let part = layout.part(reading(send));
         // SAFETY: the lengths have been compared.
         self.run(&call, || unsafe {
-            let receive = receive.as_mut_ptr().cast();
+            let receive = writing(receive);
             (table.scatter)(&raw const part, receive, n, T::CODE, number, comm)
         })
     }
@@ -279,21 +291,10 @@ impl Communicator {
         }
         let (root, n) = (self.root(&call, root)?, count(&call, send.len())?);
         let (table, comm) = (self.inner.table, self.inner.handle);
-        let part = even(receive.as_ptr(), n);
-        let part = Part {
-            buffer: receive.as_mut_ptr().cast(),
-            ..part
-        };
+        let part = even(writing(receive), n);
         // SAFETY: `n` numbers to send, and at the root room for `n` of each rank.
         self.run(&call, || unsafe {
-            (table.gather)(
-                send.as_ptr().cast(),
-                n,
-                &raw const part,
-                T::CODE,
-                root,
-                comm,
-            )
+            (table.gather)(reading(send), n, &raw const part, T::CODE, root, comm)
         })
     }
 
@@ -321,17 +322,10 @@ impl Communicator {
         let is_root = self.rank() == root;
         let mut all = vec![T::ZERO; if is_root { layout.total() } else { 0 }];
         let (table, comm, n) = (self.inner.table, self.inner.handle, send.len() as i32);
-        let part = layout.part(all.as_mut_ptr());
+        let part = layout.part(writing(&mut all));
         // SAFETY: the root has room for the counts that the ranks gave.
         self.run(&call, || unsafe {
-            (table.gather)(
-                send.as_ptr().cast(),
-                n,
-                &raw const part,
-                T::CODE,
-                number,
-                comm,
-            )
+            (table.gather)(reading(send), n, &raw const part, T::CODE, number, comm)
         })?;
         Ok(is_root.then_some((all, counts)))
     }
@@ -355,10 +349,10 @@ impl Communicator {
         }
         let n = count(&call, send.len())?;
         let (table, comm) = (self.inner.table, self.inner.handle);
-        let part = even(receive.as_mut_ptr(), n);
+        let part = even(writing(receive), n);
         // SAFETY: `n` numbers to send, and room for `n` of each rank.
         self.run(&call, || unsafe {
-            (table.allgather)(send.as_ptr().cast(), n, &raw const part, T::CODE, comm)
+            (table.allgather)(reading(send), n, &raw const part, T::CODE, comm)
         })
     }
 
@@ -379,10 +373,10 @@ impl Communicator {
         let layout = Layout::new(&call, &counts)?;
         let mut all = vec![T::ZERO; layout.total()];
         let (table, comm, n) = (self.inner.table, self.inner.handle, send.len() as i32);
-        let part = layout.part(all.as_mut_ptr());
+        let part = layout.part(writing(&mut all));
         // SAFETY: there is room for the counts that the ranks gave.
         self.run(&call, || unsafe {
-            (table.allgather)(send.as_ptr().cast(), n, &raw const part, T::CODE, comm)
+            (table.allgather)(reading(send), n, &raw const part, T::CODE, comm)
         })?;
         Ok((all, counts))
     }
@@ -410,7 +404,7 @@ impl Communicator {
         }
         let n = count(&call, send.len() / size)?;
         let (table, comm) = (self.inner.table, self.inner.handle);
-        let (from, to) = (even(send.as_ptr(), n), even(receive.as_mut_ptr(), n));
+        let (from, to) = (even(reading(send), n), even(writing(receive), n));
         // SAFETY: `n` numbers for each rank on both sides.
         self.run(&call, || unsafe {
             (table.alltoall)(&raw const from, &raw const to, T::CODE, comm)
@@ -448,7 +442,7 @@ impl Communicator {
     ) -> MpiResult<(Vec<T>, Vec<usize>)> {
         let (table, comm) = (self.inner.table, self.inner.handle);
         let mut received = vec![0_usize; self.size()];
-        let (from, to) = (even(counts.as_ptr(), 1), even(received.as_mut_ptr(), 1));
+        let (from, to) = (even(reading(&counts), 1), even(writing(&mut received), 1));
         // SAFETY: one number for each rank on both sides.
         self.run(call, || unsafe {
             (table.alltoall)(&raw const from, &raw const to, usize::CODE, comm)
@@ -458,7 +452,7 @@ impl Communicator {
         let header = Header::of(What::Alltoall).with_same(2);
         let (there, _) = self.gate_with(call, prepared, header, |_| 0)?;
         let mut all = vec![T::ZERO; there.total()];
-        let (from, to) = (layout.part(send.as_ptr()), there.part(all.as_mut_ptr()));
+        let (from, to) = (layout.part(reading(send)), there.part(writing(&mut all)));
         // SAFETY: there is room for the counts that the ranks gave.
         self.run(call, || unsafe {
             (table.alltoall)(&raw const from, &raw const to, T::CODE, comm)

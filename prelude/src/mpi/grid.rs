@@ -181,7 +181,11 @@ impl Cartesian {
         // Not every MPI looks at the rank.
         if rank >= self.size() {
             let text = format!("rank {rank} is not on the grid");
-            return Err(MpiError::Failed { call: *call, class: ErrorClass::Rank, text });
+            return Err(MpiError::Failed {
+                call: *call,
+                class: ErrorClass::Rank,
+                text,
+            });
         }
         let mut coords = vec![0; self.dimensions.len()];
         let (table, comm) = (self.inner.table, self.inner.handle);
@@ -237,7 +241,11 @@ impl Cartesian {
         library::is_open(&call)?;
         if dimension >= self.dimensions.len() {
             let text = format!("the grid has {} dimensions, from 0", self.dimensions.len());
-            return Err(MpiError::Failed { call, class: ErrorClass::Dimensions, text });
+            return Err(MpiError::Failed {
+                call,
+                class: ErrorClass::Dimensions,
+                text,
+            });
         }
         let dimension = super::parcel::count(&call, dimension)?;
         let (table, comm) = (self.inner.table, self.inner.handle);

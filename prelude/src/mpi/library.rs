@@ -47,6 +47,12 @@ pub(super) fn table() -> MpiResult<&'static Table> {
     Ok(STARTED.get_or_init(|| table))
 }
 
+/// MPI, if it has been started.
+#[inline]
+pub(super) fn started() -> Option<&'static Table> {
+    STARTED.get().copied()
+}
+
 /// Whether MPI has been started in this process.
 pub(super) fn is_started() -> bool {
     STARTED.get().is_some()

@@ -1,6 +1,6 @@
 //! Collective calls with neighbours only: every rank of a grid or graph exchanges with those that it has an edge to.
 
-use super::collective::{Layout, even};
+use super::collective::{Layout, even, reading, writing};
 use super::communicator::Communicator;
 use super::datatype::Datatype;
 use super::error::{Call, MpiError, MpiResult};
@@ -58,7 +58,7 @@ pub trait Neighbors {
         let (table, comm) = (communicator.inner.table, communicator.inner.handle);
         // SAFETY: `n` numbers to send, and room for `n` from each neighbour.
         communicator.run(&call, || unsafe {
-            let (send, receive) = (send.as_ptr().cast(), received.as_mut_ptr().cast());
+            let (send, receive) = (reading(send), writing(&mut received));
             (table.neighbor_allgather)(send, n, receive, T::CODE, comm)
         })?;
         Ok(received)
@@ -100,7 +100,7 @@ pub trait Neighbors {
         let n = length - 1;
         let mut received = vec![T::ZERO; n * n_sources];
         let n = count(&call, n)?;
-        let (from, to) = (even(send.as_ptr(), n), even(received.as_mut_ptr(), n));
+        let (from, to) = (even(reading(send), n), even(writing(&mut received), n));
         let (table, comm) = (communicator.inner.table, communicator.inner.handle);
         // SAFETY: `n` numbers for each neighbour on both sides.
         communicator.run(&call, || unsafe {
@@ -160,7 +160,7 @@ fn exchange<T: Message, N: Neighbors + ?Sized>(
         .with_same(topology.kind());
     let ((bytes, lengths, sources), _) = communicator.gate_with(call, prepared, header, |_| 0)?;
     let mut coming = vec![0_usize; sources.len()];
-    let (from, to) = (even(lengths.as_ptr(), 1), even(coming.as_mut_ptr(), 1));
+    let (from, to) = (even(reading(&lengths), 1), even(writing(&mut coming), 1));
     let (table, comm) = (communicator.inner.table, communicator.inner.handle);
     // SAFETY: one number for each neighbour on both sides.
     communicator.run(call, || unsafe {
@@ -171,7 +171,10 @@ fn exchange<T: Message, N: Neighbors + ?Sized>(
         Layout::new(call, &lengths).and_then(|there| Ok((there, Layout::new(call, &coming)?)));
     let ((there, here), _) = communicator.gate_with(call, prepared, header, |_| 0)?;
     let mut received = vec![0_u8; here.total()];
-    let (from, to) = (there.part(bytes.as_ptr()), here.part(received.as_mut_ptr()));
+    let (from, to) = (
+        there.part(reading(&bytes)),
+        here.part(writing(&mut received)),
+    );
     // SAFETY: there is room for the lengths that the neighbours gave.
     communicator.run(call, || unsafe {
         (table.neighbor_alltoall)(&raw const from, &raw const to, data::U8, comm)

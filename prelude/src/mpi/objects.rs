@@ -2,7 +2,7 @@
 //!
 //! The gate before each tells the lengths of the messages, so nothing else has to.
 
-use super::collective::Layout;
+use super::collective::{Layout, even, reading, writing};
 use super::communicator::Communicator;
 use super::error::{Call, MpiError, MpiResult};
 use super::gate::{Header, What};
@@ -80,7 +80,7 @@ impl Communicator {
         let (table, comm) = (self.inner.table, self.inner.handle);
         // SAFETY: every rank has as many bytes as the root said.
         self.run(&call, || unsafe {
-            (table.bcast)(packed.bytes.as_mut_ptr().cast(), n, data::U8, number, comm)
+            (table.bcast)(writing(&mut packed.bytes), n, data::U8, number, comm)
         })?;
         match mine {
             Some(value) => Ok(value),
@@ -118,7 +118,7 @@ impl Communicator {
         headers.expect(root, self.size())?;
         let (table, comm) = (self.inner.table, self.inner.handle);
         let mut length = 0_usize;
-        let lengths = super::collective::even(packed.lengths.as_ptr(), 1);
+        let lengths = even(reading(&packed.lengths), 1);
         // SAFETY: one number for each rank at the root.
         self.run(&call, || unsafe {
             let (out, code) = ((&raw mut length).cast(), data::U64);
@@ -127,10 +127,10 @@ impl Communicator {
         let mut bytes = vec![0; length];
         let n = count(&call, length)?;
         let layout = Layout::new(&call, &packed.lengths)?;
-        let part = layout.part(packed.bytes.as_ptr());
+        let part = layout.part(reading(&packed.bytes));
         // SAFETY: every rank has as many bytes as the root said.
         self.run(&call, || unsafe {
-            let out = bytes.as_mut_ptr().cast();
+            let out = writing(&mut bytes);
             (table.scatter)(&raw const part, out, n, data::U8, number, comm)
         })?;
         decode(&call, bytes)
@@ -165,12 +165,12 @@ impl Communicator {
         let layout = Layout::new(call, &lengths)?;
         let is_root = self.rank() == root;
         let mut all = vec![0; if is_root { layout.total() } else { 0 }];
-        let part = layout.part(all.as_mut_ptr());
+        let part = layout.part(writing(&mut all));
         let (table, comm) = (self.inner.table, self.inner.handle);
         let n = count(call, packed.bytes.len())?;
         // SAFETY: the root has room for the lengths that the ranks said.
         self.run(call, || unsafe {
-            let send = packed.bytes.as_ptr().cast();
+            let send = reading(&packed.bytes);
             (table.gather)(send, n, &raw const part, data::U8, number, comm)
         })?;
         if is_root {
@@ -204,12 +204,12 @@ impl Communicator {
         let lengths = headers.counts();
         let layout = Layout::new(call, &lengths)?;
         let mut all = vec![0; layout.total()];
-        let part = layout.part(all.as_mut_ptr());
+        let part = layout.part(writing(&mut all));
         let (table, comm) = (self.inner.table, self.inner.handle);
         let n = count(call, packed.bytes.len())?;
         // SAFETY: there is room for the lengths that the ranks said.
         self.run(call, || unsafe {
-            let send = packed.bytes.as_ptr().cast();
+            let send = reading(&packed.bytes);
             (table.allgather)(send, n, &raw const part, data::U8, comm)
         })?;
         unpack_all(call, &all, &lengths)

@@ -1,12 +1,14 @@
 //! Slices of numbers from one rank to another: nothing is encoded, nothing copied.
 
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use super::communicator::Communicator;
 use super::datatype::{Number, Peer, Status, Tag};
-use super::error::{Call, MpiError, MpiResult};
+use super::error::{Call, MpiResult};
 use super::library;
 use super::parcel::count;
+use super::posted::{self, Ticket};
 use super::request::Request;
 use super::table::{Handle, RawStatus, mode};
 use super::wait::{self, Borrowed, Flight, Kind, ONE_PIECE};
@@ -28,7 +30,9 @@ impl Communicator {
     ) -> MpiResult<Handle> {
         library::is_open(call)?;
         let (table, mut handle) = (self.inner.table, 0);
-        let (length, to, tag) = (count(call, length)?, peer(call), tag(call));
+        // Bytes, not numbers: receivers count them so.
+        count(call, length.saturating_mul(size_of::<T>()))?;
+        let (length, to, tag) = (length as i32, peer(call), tag(call));
         // SAFETY: the caller's promise.
         let code = unsafe {
             let (data, comm) = (data.cast(), self.inner.handle);
@@ -41,24 +45,18 @@ impl Communicator {
     /// Starts a receive.
     ///
     /// # Safety
-    /// Nobody else touches the memory until the request is done.
-    #[inline]
-    pub(super) unsafe fn start_receive<T: Datatype>(
+    /// Nobody else touches the memory until the ticket has given its message or has been taken back.
+    pub(super) unsafe fn post<T: Datatype>(
         &self,
         data: *mut T,
         length: usize,
         call: &Call,
-    ) -> MpiResult<Handle> {
+    ) -> MpiResult<Ticket> {
         library::is_open(call)?;
-        let (table, mut handle) = (self.inner.table, 0);
-        let (length, from, tag) = (count(call, length)?, peer(call), tag(call));
+        let (table, comm) = (self.inner.table, self.inner.handle);
+        let room = Some((data.cast(), length * size_of::<T>()));
         // SAFETY: the caller's promise.
-        let code = unsafe {
-            let (data, comm) = (data.cast(), self.inner.handle);
-            (table.irecv)(data, length, T::CODE, from, tag, comm, &raw mut handle)
-        };
-        library::check(table, code, || *call)?;
-        Ok(handle)
+        Ok(unsafe { Ticket::post(table, comm, peer(call), tag(call), room) })
     }
 
     fn borrowed(&self, handle: Handle) -> Borrowed {
@@ -140,14 +138,13 @@ impl Communicator {
         let call = Call::with("bsend_slice", to.into(), tag.into());
         let _span = trace_span(call.name);
         // SAFETY: numbers are their bytes, every one of them initialised, and any alignment is enough for bytes.
-        let bytes = unsafe {
-            std::slice::from_raw_parts(data.as_ptr().cast::<u8>(), size_of_val(data))
-        };
+        let bytes =
+            unsafe { std::slice::from_raw_parts(data.as_ptr().cast::<u8>(), size_of_val(data)) };
         self.send_buffered(&call, bytes.to_vec())
     }
 
     /// The ready mode of [`send_slice`](Self::send_slice), for when the other rank certainly waits in its receive
-    /// already. If it does not, the message may be lost: that is MPI's rule.
+    /// already. Here it is the standard mode, as the standard allows: MPI could lose a message that comes too early.
     ///
     /// # Errors
     /// There is no such rank or tag.
@@ -159,7 +156,7 @@ impl Communicator {
         tag: i32,
     ) -> MpiResult<()> {
         let call = Call::with("rsend_slice", to.into(), tag.into());
-        self.send_now(mode::READY, data, &call)
+        self.send_now(mode::STANDARD, data, &call)
     }
 
     /// Receives into a slice; [`Status::count`] tells how many numbers came. The rest of the slice stays as it is, and
@@ -182,11 +179,13 @@ impl Communicator {
     #[inline]
     fn recv_now<T: Datatype>(&self, data: &mut [T], call: &Call) -> MpiResult<Status> {
         let _span = trace_span(call.name);
-        // SAFETY: the request is waited for, or taken back, before the borrow ends.
-        let handle = unsafe { self.start_receive(data.as_mut_ptr(), data.len(), call)? };
-        let may_sleep = size_of_val(data) <= ONE_PIECE;
-        let status = self.borrowed(handle).wait(call, may_sleep)?;
-        Ok(status.into())
+        if posted::is_empty()
+            && let Some(status) = self.recv_short(data, call)?
+        {
+            return Ok(status);
+        }
+        let lent = Lent::new(self, data, call)?;
+        lent.wait(call)
     }
 
     /// Sends one slice and receives another, both at once: safe where two ranks exchange, at every length.
@@ -215,20 +214,17 @@ impl Communicator {
         let sending = Call::with("sendrecv_slice", to.into(), send_tag.into());
         let receiving = Call::with("sendrecv_slice: recv", from.into(), recv_tag.into());
         let _span = trace_span(sending.name);
-        let (data, length) = (receive.as_mut_ptr(), receive.len());
-        // SAFETY: both requests are waited for, or taken back, before the borrows end.
-        let (receives, sends) = unsafe {
-            let handle = self.start_receive(data, length, &receiving)?;
-            let receives = self.borrowed(handle);
+        let receives = Lent::new(self, receive, &receiving)?;
+        // SAFETY: the request is waited for, or taken back, before the borrow ends.
+        let sends = unsafe {
             let handle = self.start_send(mode::STANDARD, send.as_ptr(), send.len(), &sending)?;
-            (receives, self.borrowed(handle))
+            self.borrowed(handle)
         };
-        let may_sleep = size_of_val(send).max(size_of_val(receive)) <= ONE_PIECE;
-        let received = receives.wait(&receiving, may_sleep);
+        let received = receives.wait(&receiving);
         if sends.handle != 0 {
-            sends.wait(&sending, may_sleep)?;
+            sends.wait(&sending, false)?;
         }
-        received.map(Status::from)
+        received
     }
 
     /// Starts a send and returns at once; the request gives the numbers back when they may be changed again.
@@ -264,10 +260,9 @@ impl Communicator {
     ) -> MpiResult<Request<Vec<T>>> {
         let call = Call::with("irecv_slice", from.into(), tag.into());
         wait::reap(self.inner.table);
-        // SAFETY: as above.
-        let handle = unsafe { self.start_receive(data.as_mut_ptr(), data.len(), &call)? };
-        let flight = Flight::new(self.inner.table, Kind::Receive, handle, data);
-        Ok(Request::of_numbers(call, flight))
+        // SAFETY: the request keeps the vector, whose numbers lie on the heap, until the ticket is over.
+        let ticket = unsafe { self.post(data.as_mut_ptr(), data.len(), &call)? };
+        Ok(Request::receiving_numbers(call, ticket, data))
     }
 
     /// Waits until there is a message to receive, and tells of it without receiving it.
@@ -337,39 +332,59 @@ impl Communicator {
         library::check(table, code, || *call)?;
         Ok((found != 0).then(|| status.into()))
     }
+}
 
-    /// Matches a message, which nobody else can receive then. Tells up to `tests` times whether there is one.
-    pub(super) fn matched(
-        &self,
+/// A receive into memory that is borrowed: it is over when this is dropped, or MPI is.
+pub(super) struct Lent<'a> {
+    ticket: Ticket,
+    may_sleep: bool,
+    borrows: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Lent<'a> {
+    pub(super) fn new<T: Datatype>(
+        communicator: &Communicator,
+        data: &'a mut [T],
         call: &Call,
-        tests: u32,
-    ) -> MpiResult<Option<(Handle, RawStatus)>> {
-        library::is_open(call)?;
-        let table = self.inner.table;
-        let (from, tag, comm) = (peer(call), tag(call), self.inner.handle);
-        for _ in 0..tests {
-            let (mut found, mut message, mut status) = (0, 0, RawStatus::default());
-            // SAFETY: a communicator, and valid pointers.
-            let code = unsafe {
-                let (message, status) = (&raw mut message, &raw mut status);
-                (table.improbe)(from, tag, comm, &raw mut found, message, status)
-            };
-            library::check(table, code, || *call)?;
-            if found != 0 {
-                if status.source < 0 {
-                    return Err(MpiError::NoProcess { call: *call });
-                }
-                return Ok(Some((message, status)));
+    ) -> MpiResult<Lent<'a>> {
+        // SAFETY: the memory is borrowed as long as this lives, and its end is that of the receive.
+        let ticket = unsafe { communicator.post(data.as_mut_ptr(), data.len(), call)? };
+        Ok(Lent {
+            ticket,
+            may_sleep: size_of_val(data) <= ONE_PIECE,
+            borrows: PhantomData,
+        })
+    }
+
+    pub(super) fn wait(mut self, call: &Call) -> MpiResult<Status> {
+        loop {
+            let received = wait::until(call, self.may_sleep, None, |tests| {
+                self.ticket.poll(tests, call)
+            })?;
+            if let Some((status, _)) = received {
+                return Ok(status.into());
             }
         }
-        Ok(None)
     }
 }
 
-fn peer(call: &Call) -> i32 {
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let (Some(handle), Some(table)) = (self.ticket.take_back(), library::started()) {
+            // Waits for the rest of the message, or stops MPI.
+            drop(Borrowed {
+                table,
+                handle,
+                status: RawStatus::default(),
+            });
+        }
+    }
+}
+
+pub(super) fn peer(call: &Call) -> i32 {
     call.peer.map_or(-1, |peer| peer.0)
 }
 
-fn tag(call: &Call) -> i32 {
+pub(super) fn tag(call: &Call) -> i32 {
     call.tag.map_or(-1, |tag| tag.0)
 }

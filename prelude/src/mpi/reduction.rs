@@ -1,5 +1,6 @@
 //! Reductions of slices of numbers by MPI's operators: number by number over all ranks.
 
+use super::collective::{reading, writing};
 use super::communicator::Communicator;
 use super::datatype::{Datatype, Reduces};
 use super::error::{Call, MpiError, MpiResult};
@@ -70,7 +71,7 @@ impl Communicator {
         let (table, comm) = (self.inner.table, self.inner.handle);
         // SAFETY: `n` numbers to send, and at the root room for as many.
         self.run(&call, || unsafe {
-            let (send, receive) = (send.as_ptr().cast(), receive.as_mut_ptr().cast());
+            let (send, receive) = (reading(send), writing(receive));
             (table.reduce)(send, receive, n, T::CODE, operator, root, comm)
         })
     }
@@ -152,7 +153,7 @@ impl Communicator {
         let (function, comm) = (function(self.inner.table), self.inner.handle);
         // SAFETY: `n` numbers to send, and room for as many.
         self.run(call, || unsafe {
-            let (send, receive) = (send.as_ptr().cast(), receive.as_mut_ptr().cast());
+            let (send, receive) = (reading(send), writing(receive));
             function(send, receive, n, T::CODE, operator, comm)
         })
     }
@@ -182,10 +183,10 @@ impl Communicator {
         let (layout, _) = self.gate_with(&call, prepared, header, |_| send.len())?;
         let mut mine = vec![T::ZERO; counts[self.rank()]];
         let (table, comm) = (self.inner.table, self.inner.handle);
-        let part = layout.part(send.as_ptr());
+        let part = layout.part(reading(send));
         // SAFETY: the slice is as long as all parts, and there is room for the own one.
         self.run(&call, || unsafe {
-            let receive = mine.as_mut_ptr().cast();
+            let receive = writing(&mut mine);
             (table.reduce_scatter)(part.buffer, receive, part.counts, T::CODE, operator, comm)
         })?;
         Ok(mine)

@@ -4,12 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::communicator::Communicator;
 use super::datatype::{Datatype, Status};
-use super::error::{Call, MpiResult};
-use super::library;
+use super::error::{Call, MpiError, MpiResult};
 use super::parcel::unpack;
-use super::wait::{self, Flight, Kind};
+use super::posted::{Received, Ticket};
+use super::table::RawStatus;
+use super::wait::{self, Flight};
 use crate::interrupt;
 use crate::processes::message::Message;
 
@@ -57,64 +57,53 @@ impl Operation<()> for Sending {
     }
 }
 
-/// The length of a value is known only when its message is there: it is matched first, then received.
 struct Receiving<T> {
-    communicator: Communicator,
-    flight: Option<Flight<Vec<u8>>>,
-    status: Option<Status>,
+    ticket: Ticket,
+    received: Option<Received>,
     gives: PhantomData<fn() -> T>,
 }
 
 impl<T: Message> Operation<T> for Receiving<T> {
     fn poll(&mut self, tests: u32, call: &Call) -> MpiResult<bool> {
-        if self.flight.is_none() {
-            let Some((flight, status)) = self.communicator.begin_receive(call, tests)? else {
-                return Ok(false);
-            };
-            self.status = Some(status);
-            self.flight = Some(flight);
-        }
-        let Some(flight) = &mut self.flight else {
-            return Ok(false);
-        };
-        Ok(flight.handle == 0 || flight.poll(tests, call)?)
+        self.received = self.ticket.poll(tests, call)?;
+        Ok(self.received.is_some())
     }
 
     fn take(&mut self, call: &Call) -> MpiResult<(T, Status)> {
-        let bytes = self.flight.as_mut().and_then(|flight| flight.memory.take());
-        let status = self.status.unwrap_or(Status {
-            source: usize::MAX,
-            tag: 0,
-            bytes: 0,
-        });
-        Ok((unpack(call, bytes.unwrap_or_default())?, status))
+        let (status, bytes) = self.received.take().unwrap_or_default();
+        if status.source < 0 {
+            return Err(MpiError::NoProcess { call: *call });
+        }
+        Ok((unpack(call, bytes.unwrap_or_default())?, status.into()))
     }
 }
 
-impl Communicator {
-    /// Matches a value's message and starts to receive it.
-    pub(super) fn begin_receive(
-        &self,
-        call: &Call,
-        tests: u32,
-    ) -> MpiResult<Option<(Flight<Vec<u8>>, Status)>> {
-        let Some((mut message, status)) = self.matched(call, tests)? else {
-            return Ok(None);
-        };
-        let (table, mut handle) = (self.inner.table, 0);
-        let status = Status::from(status);
-        let mut bytes = vec![0; status.bytes];
-        let length = super::parcel::count(call, bytes.len())?;
-        // SAFETY: the flight keeps the bytes, which lie on the heap, until the request is done.
-        let code = unsafe {
-            let buffer = bytes.as_mut_ptr().cast();
-            (table.imrecv)(buffer, length, &raw mut message, &raw mut handle)
-        };
-        library::check(table, code, || *call)?;
-        Ok(Some((
-            Flight::new(table, Kind::Receive, handle, bytes),
-            status,
-        )))
+/// A receive into numbers that it owns.
+struct ReceivingNumbers<T: Datatype> {
+    ticket: Ticket,
+    status: RawStatus,
+    numbers: Vec<T>,
+}
+
+impl<T: Datatype> Operation<Vec<T>> for ReceivingNumbers<T> {
+    fn poll(&mut self, tests: u32, call: &Call) -> MpiResult<bool> {
+        let received = self.ticket.poll(tests, call)?;
+        if let Some((status, _)) = &received {
+            self.status = *status;
+        }
+        Ok(received.is_some())
+    }
+
+    fn take(&mut self, _: &Call) -> MpiResult<(Vec<T>, Status)> {
+        Ok((std::mem::take(&mut self.numbers), self.status.into()))
+    }
+}
+
+impl<T: Datatype> Drop for ReceivingNumbers<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.ticket.take_back() {
+            wait::adopt(handle, Box::new(std::mem::take(&mut self.numbers)), 0);
+        }
     }
 }
 
@@ -128,16 +117,26 @@ impl<T: Datatype> Request<Vec<T>> {
     pub(super) fn of_numbers(call: Call, flight: Flight<Vec<T>>) -> Self {
         Request::new(call, Box::new(Numbers(flight)))
     }
+
+    pub(super) fn receiving_numbers(call: Call, ticket: Ticket, numbers: Vec<T>) -> Self {
+        Request::new(
+            call,
+            Box::new(ReceivingNumbers {
+                ticket,
+                status: RawStatus::default(),
+                numbers,
+            }),
+        )
+    }
 }
 
 impl<T: Message> Request<T> {
-    pub(super) fn receiving(call: Call, communicator: Communicator) -> Self {
+    pub(super) fn receiving(call: Call, ticket: Ticket) -> Self {
         Request::new(
             call,
             Box::new(Receiving {
-                communicator,
-                flight: None,
-                status: None,
+                ticket,
+                received: None,
                 gives: PhantomData,
             }),
         )

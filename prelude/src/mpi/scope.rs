@@ -7,14 +7,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::communicator::Communicator;
 use super::datatype::{Number, Peer, Status, Tag};
 use super::error::{Call, MpiResult};
+use super::point::Lent;
 use super::table::{RawStatus, mode};
 use super::wait::Borrowed;
 
 /// Where requests on borrowed slices live; [`scope`] makes it.
 pub struct Scope<'scope, 'env: 'scope> {
-    requests: RefCell<Vec<Option<(Borrowed, Call)>>>,
+    requests: RefCell<Vec<Option<(Request<'env>, Call)>>>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
+}
+
+enum Request<'env> {
+    Send(Borrowed),
+    Receive(Lent<'env>),
 }
 
 /// A request of a scope. It may be dropped: the end of the scope waits for it.
@@ -77,25 +83,16 @@ pub fn scope<'env, R>(
     }
 }
 
-fn wait(request: Borrowed, call: &Call) -> MpiResult<RawStatus> {
-    if request.handle == 0 {
-        return Ok(request.status);
+fn wait(request: Request<'_>, call: &Call) -> MpiResult<Status> {
+    match request {
+        Request::Receive(lent) => lent.wait(call),
+        Request::Send(sent) if sent.handle == 0 => Ok(sent.status.into()),
+        Request::Send(sent) => sent.wait(call, false).map(Status::from),
     }
-    request.wait(call, false)
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    fn add(
-        &'scope self,
-        communicator: &Communicator,
-        handle: usize,
-        call: Call,
-    ) -> ScopedRequest<'scope, 'env> {
-        let request = Borrowed {
-            table: communicator.inner.table,
-            handle,
-            status: RawStatus::default(),
-        };
+    fn add(&'scope self, request: Request<'env>, call: Call) -> ScopedRequest<'scope, 'env> {
         let mut requests = self.requests.borrow_mut();
         requests.push(Some((request, call)));
         ScopedRequest {
@@ -120,7 +117,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let (at, length) = (data.as_ptr(), data.len());
         // SAFETY: the scope ends before `'env` does, and with it the request.
         let handle = unsafe { communicator.start_send(mode::STANDARD, at, length, &call)? };
-        Ok(self.add(communicator, handle, call))
+        let request = Borrowed {
+            table: communicator.inner.table,
+            handle,
+            status: RawStatus::default(),
+        };
+        Ok(self.add(Request::Send(request), call))
     }
 
     /// Starts to receive into a slice, which can be used again behind the scope.
@@ -136,10 +138,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         tag: impl Into<Tag>,
     ) -> MpiResult<ScopedRequest<'scope, 'env>> {
         let call = Call::with("irecv_slice", from.into(), tag.into());
-        let (at, length) = (data.as_mut_ptr(), data.len());
-        // SAFETY: the scope ends before `'env` does, and with it the request; until then the slice is borrowed.
-        let handle = unsafe { communicator.start_receive(at, length, &call)? };
-        Ok(self.add(communicator, handle, call))
+        let lent = Lent::new(communicator, data, &call)?;
+        Ok(self.add(Request::Receive(lent), call))
     }
 }
 
@@ -151,7 +151,7 @@ impl ScopedRequest<'_, '_> {
     pub fn wait(self) -> MpiResult<Status> {
         let request = self.scope.requests.borrow_mut()[self.at].take();
         match request {
-            Some((request, call)) => wait(request, &call).map(Status::from),
+            Some((request, call)) => wait(request, &call),
             None => Ok(RawStatus::default().into()),
         }
     }

@@ -61,7 +61,6 @@ pub mod operator {
 pub mod mode {
     pub const STANDARD: u32 = 0;
     pub const SYNCHRONOUS: u32 = 1;
-    pub const READY: u32 = 2;
 }
 
 /// Codes of MPI's error classes.

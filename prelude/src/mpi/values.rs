@@ -1,11 +1,14 @@
 //! Values of any type from one rank to another.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::communicator::Communicator;
 use super::datatype::{Peer, Status, Tag};
-use super::error::{Call, MpiResult};
+use super::error::{Call, MpiError, MpiResult};
+use super::library;
 use super::parcel::{Parcel, pack, unpack};
+use super::point;
+use super::posted::Ticket;
 use super::request::Request;
 use super::table::mode;
 use super::trace_span;
@@ -93,6 +96,7 @@ impl Communicator {
     }
 
     /// The ready mode of [`send`](Self::send), for when the other rank certainly waits in its receive already.
+    /// Here it is the standard mode, as the standard allows.
     ///
     /// # Errors
     /// As for [`send`](Self::send).
@@ -104,7 +108,7 @@ impl Communicator {
         tag: i32,
     ) -> MpiResult<()> {
         let call = Call::with("rsend", to.into(), tag.into());
-        self.send_value(mode::READY, value, &call)
+        self.send_value(mode::STANDARD, value, &call)
     }
 
     /// Starts to send a value and returns at once.
@@ -179,29 +183,48 @@ impl Communicator {
         time: Duration,
     ) -> MpiResult<Option<T>> {
         let call = Call::with("recv_timeout", from.into(), tag.into());
-        let found = wait::until(&call, true, interrupt::deadline(time), |tests| {
-            self.begin_receive(&call, tests)
-        })?;
-        let Some((flight, _)) = found else {
+        self.value_until(&call, interrupt::deadline(time))
+            .map(|found| found.map(|(value, _)| value))
+    }
+
+    /// Receives a value; none at the deadline, if its message has not been matched then.
+    fn value_until<T: Message>(
+        &self,
+        call: &Call,
+        deadline: Option<Instant>,
+    ) -> MpiResult<Option<(T, Status)>> {
+        library::is_open(call)?;
+        let (table, comm) = (self.inner.table, self.inner.handle);
+        // SAFETY: no room is lent.
+        let mut ticket =
+            unsafe { Ticket::post(table, comm, point::peer(call), point::tag(call), None) };
+        let mut received = wait::until(call, true, deadline, |tests| ticket.poll(tests, call))?;
+        if received.is_none() && ticket.is_under_way() {
+            received = wait::until(call, false, None, |tests| ticket.poll(tests, call))?;
+        }
+        let Some((status, bytes)) = received else {
             return Ok(None);
         };
-        unpack(&call, finish(flight, &call)?).map(Some)
+        if status.source < 0 {
+            return Err(MpiError::NoProcess { call: *call });
+        }
+        let value = unpack(call, bytes.unwrap_or_default())?;
+        Ok(Some((value, status.into())))
     }
 
     fn receive_value<T: Message>(&self, call: &Call) -> MpiResult<(T, Status)> {
         let _span = trace_span(call.name);
         loop {
-            let found = wait::until(call, true, None, |tests| self.begin_receive(call, tests))?;
-            if let Some((flight, status)) = found {
-                return Ok((unpack(call, finish(flight, call)?)?, status));
+            if let Some(received) = self.value_until(call, None)? {
+                return Ok(received);
             }
         }
     }
 
-    /// Starts to receive a value and returns at once. The message is chosen when the request is tested or waited for.
+    /// Starts to receive a value and returns at once.
     ///
     /// # Errors
-    /// None so far: the request's own calls tell.
+    /// MPI has ended; all else is told by the request's own calls.
     #[track_caller]
     pub fn irecv<T: Message>(
         &self,
@@ -209,7 +232,12 @@ impl Communicator {
         tag: impl Into<Tag>,
     ) -> MpiResult<Request<T>> {
         let call = Call::with("irecv", from.into(), tag.into());
-        Ok(Request::receiving(call, self.clone()))
+        library::is_open(&call)?;
+        let (table, comm) = (self.inner.table, self.inner.handle);
+        // SAFETY: no room is lent.
+        let ticket =
+            unsafe { Ticket::post(table, comm, point::peer(&call), point::tag(&call), None) };
+        Ok(Request::receiving(call, ticket))
     }
 
     /// Sends one value and receives another, both at once: safe where two ranks exchange, at every size.

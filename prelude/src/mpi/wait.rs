@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::{Call, MpiResult, Standing};
-use super::library;
 use super::table::{Handle, RawStatus, Table};
+use super::{library, posted};
 use crate::interrupt;
 
 /// Tests before the first look at the clock: about 10 µs.
@@ -87,6 +87,9 @@ fn wait_long<R>(
             return Ok(Some(result));
         }
         interrupt::check();
+        if let Some(table) = library::started() {
+            posted::drive(table);
+        }
         let now = Instant::now();
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Ok(None);
@@ -113,7 +116,6 @@ pub(super) struct Flight<B: Send + 'static> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Send,
-    Receive,
     /// Cannot be taken back.
     Collective,
 }
@@ -141,7 +143,8 @@ impl<B: Send + 'static> Flight<B> {
 impl Flight<Vec<u8>> {
     /// Lets it end by itself, as a buffered send.
     pub(super) fn leave(mut self) {
-        if let (handle @ 1.., Some(bytes)) = (std::mem::take(&mut self.handle), self.memory.take()) {
+        if let (handle @ 1.., Some(bytes)) = (std::mem::take(&mut self.handle), self.memory.take())
+        {
             let length = bytes.len();
             adopt(handle, Box::new(bytes), length);
         }
@@ -157,13 +160,8 @@ impl<B: Send + 'static> Drop for Flight<B> {
             }
             return;
         }
-        match self.kind {
-            Kind::Collective => library::set_broken(),
-            Kind::Send => {}
-            Kind::Receive => {
-                // SAFETY: a request that is not done.
-                unsafe { (self.table.cancel)(&raw mut self.handle) };
-            }
+        if self.kind == Kind::Collective {
+            library::set_broken();
         }
         if let Some(memory) = self.memory.take() {
             adopt(self.handle, Box::new(memory), 0);
@@ -183,7 +181,7 @@ static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 /// A hint, so that nobody takes the lock in vain.
 static N_ORPHANS: AtomicUsize = AtomicUsize::new(0);
 
-fn adopt(handle: Handle, memory: Box<dyn Any + Send>, buffered: usize) {
+pub(super) fn adopt(handle: Handle, memory: Box<dyn Any + Send>, buffered: usize) {
     let mut orphans = ORPHANS.lock().unwrap_or_else(PoisonError::into_inner);
     orphans.push(Orphan {
         handle,

@@ -226,14 +226,24 @@ pub fn deadlock(world: &Communicator) -> MpiResult<()> {
     // Both receive first: the wait has an end here, and nothing is lost.
     let (rank, size) = (world.rank(), world.size());
     let partner = rank ^ 1;
-    if partner < size {
+    let has_partner = partner < size;
+    if has_partner {
         let start = Instant::now();
         let nothing = world.recv_timeout::<String>(partner, 8, Duration::from_millis(50))?;
         assert_eq!(nothing, None);
         assert!(start.elapsed() >= Duration::from_millis(50));
-        // Both send first, synchronously: neither send ends before a receive.
-        let mut request = world.issend(&format!("from {rank}"), partner, 8)?;
+    }
+    world.barrier()?;
+    // Both send first, synchronously: neither send ends before a receive.
+    let text = format!("from {rank}");
+    let mut request = has_partner
+        .then(|| world.issend(&text, partner, 8))
+        .transpose()?;
+    if let Some(request) = &mut request {
         assert!(!request.wait_timeout(Duration::from_millis(50))?);
+    }
+    world.barrier()?;
+    if let Some(request) = request {
         assert_eq!(world.recv::<String>(partner, 8)?, format!("from {partner}"));
         request.wait()?;
     }
@@ -296,6 +306,33 @@ pub fn dropped(world: &Communicator) -> MpiResult<()> {
 }
 
 const ANY_RECEIVED: mpi::Peer = mpi::ANY_SOURCE;
+
+/// Receives that were started take messages in the order in which they were started, whoever is waited for first.
+pub fn order(world: &Communicator) -> MpiResult<()> {
+    let rank = world.rank();
+    for n_bytes in [1, 100_000] {
+        let first = world.irecv::<(u8, Vec<u8>)>(rank, ANY_TAG)?;
+        let second = world.irecv::<(u8, Vec<u8>)>(mpi::ANY_SOURCE, 5)?;
+        let third = world.irecv::<(u8, Vec<u8>)>(rank, 5)?;
+        let sends = (1..=4_u8)
+            .map(|n| world.isend(&(n, vec![n; n_bytes]), rank, 5))
+            .collect::<MpiResult<Vec<_>>>()?;
+        // A receive of now comes behind those that were started.
+        assert_eq!(world.recv::<(u8, Vec<u8>)>(rank, 5)?.0, 4);
+        assert_eq!(third.wait()?.0, 3);
+        assert_eq!((first.wait()?.0, second.wait()?.0), (1, 2));
+        mpi::wait_all(sends)?;
+        // So it is for numbers.
+        let later = world.irecv_slice(vec![0_u8; 2], rank, 6)?;
+        let send = world.isend_slice(vec![1_u8, 1], rank, 6)?;
+        world.send_slice(&[2_u8, 2], rank, 6)?;
+        let mut now = [0_u8; 2];
+        world.recv_slice(&mut now, rank, 6)?;
+        assert_eq!((now, later.wait()?), ([2, 2], vec![1, 1]));
+        send.wait()?;
+    }
+    world.barrier()
+}
 
 /// A rank that comes late to every collective call: the others wait, and say where.
 pub fn late(world: &Communicator) -> MpiResult<()> {

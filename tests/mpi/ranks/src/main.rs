@@ -48,6 +48,7 @@ const ALL: &[(&str, Scenario)] = &[
     ("truncated", failing::truncated),
     ("invalid", failing::invalid),
     ("deadlock", failing::deadlock),
+    ("order", failing::order),
     ("standing", failing::standing),
     ("dropped", failing::dropped),
 ];

@@ -133,7 +133,10 @@ pub fn modes(world: &Communicator) -> MpiResult<()> {
             mpi::attach_buffer(1_000_000)?;
             assert!(mpi::attach_buffer(1).is_err());
             let error = world.bsend_slice(&[0_u8; 1_000_001], 1, 3).unwrap_err();
-            assert!(error.to_string().contains("1000000 of 1000000 are free"), "{error}");
+            assert!(
+                error.to_string().contains("1000000 of 1000000 are free"),
+                "{error}"
+            );
             let start = Instant::now();
             world.bsend_slice(&vec![1_u64; 100_000], 1, 1)?;
             world.bsend(&vec![2_u8; 100_000], 1, 2)?;
