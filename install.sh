@@ -23,7 +23,7 @@ Installs forkline and what it needs, then runs the quickstart notebook. Safe to 
   --name NAME          the kernel's name for Jupyter            (default: forkline)
   --display-name TEXT  the name that the launcher shows         (default: Rust (forkline))
 
-  --with-mpi           also install Open MPI
+  --with-mpi           also install Open MPI, unless there is an MPI library
   --with-opencl        also install OpenCL for the CPU (PoCL)
   --with-debugger      also install lldb-dap
   --no-apt             install no Debian package; say which are missing
@@ -171,7 +171,11 @@ optional() {
     fi
 }
 
-has_mpi() { have mpiexec; }
+# Either MPI library will do; libclang reads its headers when the plugin is built.
+has_mpi() {
+    have mpiexec && have mpicc &&
+        compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null
+}
 
 survey() {
     have cc || want "links the kernel and the cells" build-essential
@@ -188,7 +192,9 @@ survey() {
         reasons+=("pip: jupyterlab nbconvert jupyter_client nbclient, into $DATA_DIR/venv")
     fi
     find_cargo || reasons+=("Rust $RUST_NEEDED or later, by rustup")
-    optional "$with_mpi" has_mpi --with-mpi "Open MPI (for ranks)" openmpi-bin libopenmpi-dev
+    local -a mpi=(libclang-dev)
+    { have mpiexec && have mpicc; } || mpi+=(openmpi-bin libopenmpi-dev)
+    optional "$with_mpi" has_mpi --with-mpi "MPI (for ranks)" "${mpi[@]}"
     optional "$with_opencl" has_opencl --with-opencl "OpenCL on the CPU" \
         pocl-opencl-icd ocl-icd-opencl-dev
     optional "$with_debugger" has_debugger --with-debugger "lldb-dap (for the debugger)" lldb-19

@@ -12,6 +12,7 @@
 //! <version>/sessions  one folder for each running kernel
 //! <version>/rust-src  the part of the standard library's sources that cells can use
 //! <version>/cells     cells compiled before
+//! <version>/plugins   the MPI plugin, if the machine has an MPI library
 //! <version>/links     this program under the names of the tools that evcxr calls
 //! ```
 
@@ -84,6 +85,11 @@ pub fn rust_source_dir() -> PathBuf {
 /// Cells compiled before, for all sessions.
 pub fn cells_dir() -> PathBuf {
     version_dir().join("cells")
+}
+
+/// What the prelude opens at first use only.
+pub fn plugins_dir() -> PathBuf {
+    version_dir().join("plugins")
 }
 
 /// This program under the names of tools; first on the PATH of what builds cells.

@@ -119,6 +119,11 @@ fn template(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         record.rustc,
         home::template_dir().display()
     );
+    engine::template::write_prelude(&home::prelude_dir())?;
+    // Ranks are an extra: what is wrong with them is said, and all else goes on.
+    if let Err(error) = engine::mpi_plugin::ensure(rebuild, &mut |text| println!("{text}")) {
+        eprintln!("{error:#}");
+    }
     Ok(())
 }
 

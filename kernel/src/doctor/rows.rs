@@ -5,7 +5,7 @@ use super::probe::{
     Answer, ask, first_line, has_library, is_older, jupyter_parts, kernel_folders, opencl_drivers,
     program, toolchain_program, version_in,
 };
-use crate::engine::template;
+use crate::engine::{mpi_plugin, template};
 use crate::{home, install};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -196,9 +196,21 @@ fn template() -> Row {
 fn mpi() -> Row {
     let row = Row::optional("MPI");
     let launcher = ["mpiexec", "mpirun"].iter().find_map(|name| program(name));
-    match launcher.and_then(|launcher| first_line(&launcher, &["--version"])) {
-        Some(line) => row.ok(line, "ranks (a later version)"),
-        None => row.missing("ranks (a later version): sudo apt install openmpi-bin libopenmpi-dev"),
+    let Some(line) = launcher.and_then(|launcher| first_line(&launcher, &["--version"])) else {
+        return row.missing(
+            "ranks: sudo apt install openmpi-bin libopenmpi-dev libclang-dev; then: forkline template",
+        );
+    };
+    match mpi_plugin::state() {
+        mpi_plugin::State::Ready => row.ok(line, "ranks, and mpi::… in cells"),
+        mpi_plugin::State::NoMpi => row.warn(
+            line,
+            "no mpicc: sudo apt install libopenmpi-dev libclang-dev; then: forkline template",
+        ),
+        mpi_plugin::State::Outdated => row.warn(
+            line,
+            "the plugin is not built; takes a minute: forkline template",
+        ),
     }
 }
 

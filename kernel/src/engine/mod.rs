@@ -25,6 +25,7 @@ mod blocks;
 mod cell;
 mod diagnostics;
 mod driver;
+pub mod mpi_plugin;
 #[cfg(test)]
 mod reliance;
 mod rust_source;

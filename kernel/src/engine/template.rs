@@ -103,6 +103,10 @@ fn ingredients() -> anyhow::Result<Ingredients> {
         hasher.update(bytes);
     };
     for (name, contents) in PRELUDE_FILES {
+        // The MPI plugin is built apart (see `mpi_plugin`).
+        if name.starts_with("mpi/") {
+            continue;
+        }
         add(name.as_bytes());
         add(contents);
     }
@@ -129,6 +133,19 @@ fn ingredients() -> anyhow::Result<Ingredients> {
         rustc,
         rust_libs: PathBuf::from(rust_libs.trim()),
     })
+}
+
+/// A digest of the MPI plugin's sources.
+pub fn plugin_digest() -> String {
+    let mut hasher = Sha256::new();
+    for (name, contents) in PRELUDE_FILES {
+        // The interface is a file of both.
+        if name.starts_with("mpi/") || *name == "src/mpi/table.rs" {
+            hasher.update(contents);
+        }
+    }
+    let digest = hasher.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn output(command: &mut Command) -> anyhow::Result<String> {
@@ -298,7 +315,7 @@ fn find_library(template: &Path) -> anyhow::Result<PathBuf> {
 
 /// Writes the prelude's sources, leaving files alone that are right already: cargo judges by their
 /// times whether it must build again.
-fn write_prelude(dir: &Path) -> io::Result<()> {
+pub fn write_prelude(dir: &Path) -> io::Result<()> {
     for (name, contents) in PRELUDE_FILES {
         let path = dir.join(name);
         if fs::read(&path).is_ok_and(|found| found == *contents) {
@@ -439,7 +456,7 @@ impl Lock {
             .open(path)
     }
 
-    fn wait(path: &Path) -> anyhow::Result<Lock> {
+    pub fn wait(path: &Path) -> anyhow::Result<Lock> {
         let file =
             Self::open(path).with_context(|| format!("{} cannot be written", path.display()))?;
         file.lock()?;

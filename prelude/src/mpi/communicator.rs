@@ -112,7 +112,7 @@ impl Communicator {
     }
 
     /// The same communicator, whose collective calls on slices compare nothing first: each is the plain call of MPI,
-    /// as fast as in C, and cannot be interrupted. What ranks give wrongly is then MPI's to notice, or not.
+    /// as fast as in C, cannot be interrupted, and [`standing`](super::standing) does not tell of it. What ranks give wrongly is then MPI's to notice, or not.
     pub fn unchecked(&self) -> Communicator {
         Communicator {
             inner: Arc::clone(&self.inner),

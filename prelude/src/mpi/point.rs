@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::communicator::Communicator;
 use super::datatype::{Number, Peer, Status, Tag};
-use super::error::{Call, MpiResult};
+use super::error::{Call, ErrorClass, MpiError, MpiResult};
 use super::library;
 use super::parcel::count;
 use super::posted::{self, Ticket};
@@ -74,7 +74,7 @@ impl Communicator {
         let handle = unsafe { self.start_send(how, data.as_ptr(), data.len(), call)? };
         if handle != 0 {
             let may_sleep = size_of_val(data) <= ONE_PIECE;
-            self.borrowed(handle).wait(call, may_sleep)?;
+            self.borrowed(handle).wait_sent(call, may_sleep)?;
         }
         Ok(())
     }
@@ -179,13 +179,86 @@ impl Communicator {
     #[inline]
     fn recv_now<T: Datatype>(&self, data: &mut [T], call: &Call) -> MpiResult<Status> {
         let _span = trace_span(call.name);
-        if posted::is_empty()
-            && let Some(status) = self.recv_short(data, call)?
-        {
-            return Ok(status);
+        if posted::is_empty() {
+            return match self.recv_short(data, call)? {
+                Some(status) => Ok(status),
+                None => self.recv_long(data, call),
+            };
         }
         let lent = Lent::new(self, data, call)?;
         lent.wait(call)
+    }
+
+    /// Matches a message, looks at its length and receives it.
+    fn recv_long<T: Datatype>(&self, data: &mut [T], call: &Call) -> MpiResult<Status> {
+        let (mut message, status) = self
+            .matched(call, None)?
+            .ok_or(MpiError::NoProcess { call: *call })?;
+        let (length, room) = (
+            usize::try_from(status.bytes).unwrap_or(0),
+            size_of_val(data),
+        );
+        if status.source < 0 {
+            return Ok(status.into());
+        }
+        if length > room {
+            let flight = self.receive_matched(call, message, length)?;
+            finish(flight, call)?;
+            return Err(too_long(call, length, room));
+        }
+        let (table, mut handle) = (self.inner.table, 0);
+        // SAFETY: the message fits, and the request is waited for, or taken back, before the borrow ends.
+        let code = unsafe {
+            let data = data.as_mut_ptr().cast();
+            (table.imrecv)(data, length as i32, &raw mut message, &raw mut handle)
+        };
+        library::check(table, code, || *call)?;
+        self.borrowed(handle).wait(call, false)?;
+        Ok(status.into())
+    }
+
+    /// Waits for a message and matches it, which nobody else can receive then. None at the deadline.
+    pub(super) fn matched(
+        &self,
+        call: &Call,
+        deadline: Option<Instant>,
+    ) -> MpiResult<Option<(Handle, RawStatus)>> {
+        let table = self.inner.table;
+        let (from, tag, comm) = (peer(call), tag(call), self.inner.handle);
+        wait::until(call, true, deadline, |tests| {
+            for _ in 0..tests {
+                library::is_open(call)?;
+                let (mut found, mut message, mut status) = (0, 0, RawStatus::default());
+                // SAFETY: a communicator, and valid pointers.
+                let code = unsafe {
+                    let (message, status) = (&raw mut message, &raw mut status);
+                    (table.improbe)(from, tag, comm, &raw mut found, message, status)
+                };
+                library::check(table, code, || *call)?;
+                if found != 0 {
+                    return Ok(Some((message, status)));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Starts to receive a message that has been matched, into memory of ours.
+    pub(super) fn receive_matched(
+        &self,
+        call: &Call,
+        mut message: Handle,
+        length: usize,
+    ) -> MpiResult<Flight<Vec<u8>>> {
+        let (table, mut handle) = (self.inner.table, 0);
+        let mut bytes = vec![0; length];
+        // SAFETY: the flight keeps the bytes, which lie on the heap, until the request is done.
+        let code = unsafe {
+            let buffer = bytes.as_mut_ptr().cast();
+            (table.imrecv)(buffer, length as i32, &raw mut message, &raw mut handle)
+        };
+        library::check(table, code, || *call)?;
+        Ok(Flight::new(table, Kind::Send, handle, bytes))
     }
 
     /// Sends one slice and receives another, both at once: safe where two ranks exchange, at every length.
@@ -222,7 +295,7 @@ impl Communicator {
         };
         let received = receives.wait(&receiving);
         if sends.handle != 0 {
-            sends.wait(&sending, false)?;
+            sends.wait_sent(&sending, false)?;
         }
         received
     }
@@ -378,6 +451,29 @@ impl Drop for Lent<'_> {
                 status: RawStatus::default(),
             });
         }
+    }
+}
+
+/// Waits for the end of a request and takes its memory.
+pub(super) fn finish(mut flight: Flight<Vec<u8>>, call: &Call) -> MpiResult<Vec<u8>> {
+    if flight.handle != 0 {
+        let may_sleep = flight
+            .memory
+            .as_ref()
+            .is_some_and(|bytes| bytes.len() <= ONE_PIECE);
+        wait::until(call, may_sleep, None, |tests| {
+            Ok(flight.poll(tests, call)?.then_some(()))
+        })?;
+    }
+    Ok(flight.memory.take().unwrap_or_default())
+}
+
+/// The error of a message that does not fit.
+pub(super) fn too_long(call: &Call, length: usize, room: usize) -> MpiError {
+    MpiError::Failed {
+        call: *call,
+        class: ErrorClass::Truncate,
+        text: format!("a message of {length} bytes, room for {room}"),
     }
 }
 

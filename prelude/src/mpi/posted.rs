@@ -10,8 +10,9 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::error::{Call, ErrorClass, MpiError, MpiResult};
+use super::error::{Call, MpiError, MpiResult};
 use super::library;
+use super::point::too_long;
 use super::table::{ANY, Handle, RawStatus, Table};
 use super::wait;
 
@@ -123,11 +124,7 @@ impl Ticket {
                 return Err(MpiError::NoProcess { call: *call });
             };
             if let (Some((_, room)), Some(memory)) = (posted.room, &memory) {
-                return Err(MpiError::Failed {
-                    call: *call,
-                    class: ErrorClass::Truncate,
-                    text: format!("a message of {} bytes, room for {room}", memory.len()),
-                });
+                return Err(too_long(call, memory.len(), room));
             }
             return Ok(Some((status, memory)));
         }

@@ -87,7 +87,9 @@ fn wait(request: Request<'_>, call: &Call) -> MpiResult<Status> {
     match request {
         Request::Receive(lent) => lent.wait(call),
         Request::Send(sent) if sent.handle == 0 => Ok(sent.status.into()),
-        Request::Send(sent) => sent.wait(call, false).map(Status::from),
+        Request::Send(sent) => sent
+            .wait_sent(call, false)
+            .map(|()| RawStatus::default().into()),
     }
 }
 

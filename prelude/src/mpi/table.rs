@@ -93,7 +93,6 @@ pub struct Located<T> {
 pub struct RawStatus {
     pub source: i32,
     pub tag: i32,
-    pub cancelled: i32,
     pub bytes: i64,
 }
 
@@ -174,7 +173,8 @@ pub struct Table {
         comm: Handle,
         request: *mut Handle,
     ) -> C,
-    /// Asks up to `times` whether the request is done. `done` becomes 1 also with an error of the message.
+    /// Asks up to `times` whether the request is done. `done` becomes 1 also with an error of the message. `status` may be
+    /// null.
     pub test: unsafe extern "C" fn(
         request: *mut Handle,
         times: u32,

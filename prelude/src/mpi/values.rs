@@ -7,12 +7,12 @@ use super::datatype::{Peer, Status, Tag};
 use super::error::{Call, MpiError, MpiResult};
 use super::library;
 use super::parcel::{Parcel, pack, unpack};
-use super::point;
-use super::posted::Ticket;
+use super::point::{self, finish};
+use super::posted::{self, Ticket};
 use super::request::Request;
 use super::table::mode;
 use super::trace_span;
-use super::wait::{self, Flight, Kind, ONE_PIECE};
+use super::wait::{self, Flight, Kind};
 use crate::interrupt;
 use crate::processes::message::Message;
 
@@ -194,6 +194,18 @@ impl Communicator {
         deadline: Option<Instant>,
     ) -> MpiResult<Option<(T, Status)>> {
         library::is_open(call)?;
+        if posted::is_empty() {
+            let Some((message, status)) = self.matched(call, deadline)? else {
+                return Ok(None);
+            };
+            if status.source < 0 {
+                return Err(MpiError::NoProcess { call: *call });
+            }
+            let status = Status::from(status);
+            let flight = self.receive_matched(call, message, status.bytes)?;
+            let value = unpack(call, finish(flight, call)?)?;
+            return Ok(Some((value, status)));
+        }
         let (table, comm) = (self.inner.table, self.inner.handle);
         // SAFETY: no room is lent.
         let mut ticket =
@@ -260,18 +272,4 @@ impl Communicator {
         finish(flight, &sending)?;
         received.map(|(value, _)| value)
     }
-}
-
-/// Waits for the end of a request and takes its memory.
-fn finish(mut flight: Flight<Vec<u8>>, call: &Call) -> MpiResult<Vec<u8>> {
-    if flight.handle != 0 {
-        let may_sleep = flight
-            .memory
-            .as_ref()
-            .is_some_and(|bytes| bytes.len() <= ONE_PIECE);
-        wait::until(call, may_sleep, None, |tests| {
-            Ok(flight.poll(tests, call)?.then_some(()))
-        })?;
-    }
-    Ok(flight.memory.take().unwrap_or_default())
 }

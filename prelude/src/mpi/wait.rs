@@ -218,6 +218,18 @@ pub(super) fn test(
     status: &mut RawStatus,
     call: &Call,
 ) -> MpiResult<bool> {
+    test_raw(table, handle, tests, status, call)
+}
+
+/// The same; `status` is valid or null.
+#[inline]
+fn test_raw(
+    table: &Table,
+    handle: &mut Handle,
+    tests: u32,
+    status: *mut RawStatus,
+    call: &Call,
+) -> MpiResult<bool> {
     library::is_open(call)?;
     let mut done = 0;
     // SAFETY: a request that is not done, and valid pointers.
@@ -234,7 +246,23 @@ pub(super) struct Borrowed {
 }
 
 impl Borrowed {
-    /// Waits for the end of the request.
+    /// Waits for the end of a send.
+    ///
+    /// # Errors
+    /// The message failed.
+    #[inline]
+    pub(super) fn wait_sent(mut self, call: &Call, may_sleep: bool) -> MpiResult<()> {
+        let done = until(call, may_sleep, None, |tests| {
+            let none = std::ptr::null_mut();
+            let is_done = test_raw(self.table, &mut self.handle, tests, none, call)?;
+            Ok(is_done.then_some(()))
+        })?;
+        // Without a deadline there is always an end.
+        debug_assert!(done.is_some());
+        Ok(())
+    }
+
+    /// Waits for the end of a receive.
     ///
     /// # Errors
     /// The message failed.
