@@ -19,17 +19,35 @@ readonly LOGS=$CACHE/test-logs
 # No stage takes nearly as long; one that hangs must not hold up the others for ever.
 readonly STAGE_LIMIT=45m
 
-readonly STAGES=(fmt clippy cargo install venv conformance robustness notebooks tidy)
-readonly SUITES=(conformance robustness notebooks tidy)
+readonly STAGES=(fmt clippy cargo install venv conformance robustness mpi notebooks tidy)
+readonly SUITES=(conformance robustness mpi notebooks tidy)
+# Workspaces of their own: the MPI plugin, and the program that its tests run.
+readonly MPI_CRATES=(prelude/mpi tests/mpi/ranks)
 
 # ---- the stages ---------------------------------------------------------------------------------
 
 limited() { timeout --kill-after=10 "$STAGE_LIMIT" "$@"; }
 
-stage_fmt() { cargo fmt --all --check; }
+has_mpi() { command -v mpicc >/dev/null && command -v mpiexec >/dev/null; }
+
+stage_fmt() {
+    cargo fmt --all --check
+    local crate
+    for crate in "${MPI_CRATES[@]}"; do
+        (cd "$crate" && cargo fmt --check)
+    done
+}
 
 stage_clippy() {
     cargo clippy --release --workspace --all-targets --locked -- -D warnings
+    if ! has_mpi; then
+        echo "NOT RUN for ${MPI_CRATES[*]}: MPI is not installed"
+        return
+    fi
+    local crate target=${CARGO_TARGET_DIR:-$PWD/target}/mpi
+    for crate in "${MPI_CRATES[@]}"; do
+        (cd "$crate" && CARGO_TARGET_DIR=$target cargo clippy --release --locked -- -D warnings)
+    done
 }
 
 stage_cargo() { limited cargo test --release --workspace --locked --no-fail-fast; }
@@ -70,6 +88,10 @@ suite() {
 
 stage_conformance() { suite conformance; }
 stage_robustness() { suite robustness; }
+stage_mpi() {
+    has_mpi || echo "NOT RUN: MPI is not installed (sudo apt install openmpi-bin libopenmpi-dev libclang-dev)"
+    suite mpi
+}
 stage_notebooks() { suite notebooks; }
 stage_tidy() { suite tidy; }
 

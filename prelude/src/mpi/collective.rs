@@ -442,7 +442,7 @@ impl Communicator {
     ) -> MpiResult<(Vec<T>, Vec<usize>)> {
         let (table, comm) = (self.inner.table, self.inner.handle);
         let mut received = vec![0_usize; self.size()];
-        let (from, to) = (even(reading(&counts), 1), even(writing(&mut received), 1));
+        let (from, to) = (even(reading(counts), 1), even(writing(&mut received), 1));
         // SAFETY: one number for each rank on both sides.
         self.run(call, || unsafe {
             (table.alltoall)(&raw const from, &raw const to, usize::CODE, comm)

@@ -68,7 +68,7 @@ impl fmt::Display for Call {
                 };
                 write!(formatter, " {way} {peer}, {tag}")?;
             }
-            (Some(root), None) => write!(formatter, ", root {root}")?,
+            (Some(root), None) => write!(formatter, " with root {}", root.0)?,
             _ => {}
         }
         // In a notebook the kernel knows the cell's line, which is not the one of the generated file.

@@ -194,8 +194,7 @@ fn serve(table: &Table, list: &mut [Posted]) {
 /// by a moment.
 fn assign(table: &Table, list: &mut [Posted], at: usize, message: Handle, status: RawStatus) {
     let comm = list[at].comm;
-    for earlier in 0..at {
-        let posted = &list[earlier];
+    for posted in &mut list[..at] {
         let accepts = matches!(posted.state, State::Waiting)
             && posted.comm == comm
             && (posted.from == ANY || posted.from == status.source)
@@ -205,8 +204,8 @@ fn assign(table: &Table, list: &mut [Posted], at: usize, message: Handle, status
         }
         match matched(table, posted) {
             // What it can have by itself came before.
-            Ok(Some((message, status))) => start(table, &mut list[earlier], message, status),
-            _ => return start(table, &mut list[earlier], message, status),
+            Ok(Some((message, status))) => start(table, posted, message, status),
+            _ => return start(table, posted, message, status),
         }
     }
     start(table, &mut list[at], message, status);

@@ -25,7 +25,7 @@ fn an_error_names_the_call_and_the_cure() {
         found: 10,
     };
     let text = error.to_string();
-    assert!(text.starts_with("scatter, root rank 0"), "{text}");
+    assert!(text.starts_with("scatter with root 0 ("), "{text}");
     assert!(
         text.contains("expecting 3 items, got 10 on rank 0"),
         "{text}"

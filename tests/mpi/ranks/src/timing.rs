@@ -34,7 +34,11 @@ pub fn ping_pong(world: &Communicator) -> MpiResult<()> {
         })?;
     }
     for (name, is_checked) in [("allreduce checked", true), ("allreduce", false)] {
-        let this = if is_checked { world.clone() } else { world.unchecked() };
+        let this = if is_checked {
+            world.clone()
+        } else {
+            world.unchecked()
+        };
         let (mine, mut sum) = ([1.0; 8], [0.0; 8]);
         best(world, name, 64, 2_000, || {
             (0..2_000).try_for_each(|_| this.allreduce_slice(black_box(&mine), &mut sum, SUM))
