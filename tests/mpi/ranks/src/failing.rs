@@ -169,10 +169,10 @@ pub fn wrong_values(world: &Communicator) -> MpiResult<()> {
     }
     assert!(world.bcast(Some(value), size - 1).is_err());
     // A receive of another type.
-    world.send("text", rank, 0)?;
+    drop(world.isend("text", rank, 0)?);
     let error = world.recv::<u64>(rank, 0).unwrap_err();
     assert!(error.to_string().contains("is no u64"), "{error}");
-    world.send_slice(&[1_u8; 40], rank, 0)?;
+    drop(world.isend_slice(vec![1_u8; 40], rank, 0)?);
     let error = world.recv::<Vec<u8>>(rank, 0).unwrap_err();
     assert!(error.to_string().contains("from a slice"), "{error}");
     world.barrier()
@@ -191,7 +191,7 @@ pub fn truncated(world: &Communicator) -> MpiResult<()> {
         );
         request.wait()?;
     }
-    world.send(&1, rank, 0)?;
+    drop(world.isend(&1, rank, 0)?);
     assert_eq!(world.recv::<i32>(rank, 0)?, 1);
     world.barrier()
 }
@@ -325,7 +325,7 @@ pub fn order(world: &Communicator) -> MpiResult<()> {
         // So it is for numbers.
         let later = world.irecv_slice(vec![0_u8; 2], rank, 6)?;
         let send = world.isend_slice(vec![1_u8, 1], rank, 6)?;
-        world.send_slice(&[2_u8, 2], rank, 6)?;
+        drop(world.isend_slice(vec![2_u8, 2], rank, 6)?);
         let mut now = [0_u8; 2];
         world.recv_slice(&mut now, rank, 6)?;
         assert_eq!((now, later.wait()?), ([2, 2], vec![1, 1]));

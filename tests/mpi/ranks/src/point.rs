@@ -238,7 +238,7 @@ pub fn requests(world: &Communicator) -> MpiResult<()> {
     assert!(!request.test()?);
     assert!(!request.wait_timeout(Duration::from_millis(20))?);
     assert!(format!("{request:?}").contains("under way"), "{request:?}");
-    world.send(&4_u8, rank, 55)?;
+    drop(world.isend(&4_u8, rank, 55)?);
     assert!(request.wait_timeout(Duration::from_secs(20))?);
     assert!(request.test()?);
     let (value, status) = request.wait_status()?;
@@ -320,7 +320,7 @@ pub fn probing(world: &Communicator) -> MpiResult<()> {
     world.recv_slice(&mut got, status.source, status.tag)?;
     assert_eq!(got, [1; 5]);
     request.wait()?;
-    world.send(&3_u8, rank, 31)?;
+    drop(world.isend(&3_u8, rank, 31)?);
     assert_eq!(
         world.recv_timeout(rank, 31, Duration::from_secs(20))?,
         Some(3_u8)

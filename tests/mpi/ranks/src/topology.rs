@@ -12,8 +12,8 @@ pub fn communicators(world: &Communicator) -> MpiResult<()> {
     twin.set_name(&"ä".repeat(100))?;
     assert!(twin.name().chars().all(|c| c == 'ä'));
     // Messages of the two are apart.
-    world.send(&1, rank, 0)?;
-    twin.send(&2, rank, 0)?;
+    drop(world.isend(&1, rank, 0)?);
+    drop(twin.isend(&2, rank, 0)?);
     assert_eq!(
         (twin.recv::<i32>(rank, 0)?, world.recv::<i32>(rank, 0)?),
         (2, 1)
