@@ -10,7 +10,7 @@ use super::analyzer::Analyzer;
 use super::annotate::{self, Annotated};
 use super::driver::dependencies_in;
 use super::{Candidate, Completion, Content, Engine, RustSource, analyzer, cell, driver};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -21,7 +21,6 @@ const MARK: &str = "/*forkline-mark*/";
 /// The analyzer of a session, which starts on a thread of its own.
 pub struct Analysis {
     state: State,
-    session: PathBuf,
     /// Somebody waits for the analyzer to start.
     wanted: Arc<AtomicBool>,
 }
@@ -55,7 +54,6 @@ impl Analysis {
             });
         Some(Analysis {
             state: State::Starting(thread.ok()?),
-            session: session.to_owned(),
             wanted,
         })
     }
@@ -77,12 +75,12 @@ impl Analysis {
         matches!(self.state, State::Ready(_))
     }
 
-    /// The analyzer with the session's dependencies.
-    fn get(&mut self) -> anyhow::Result<&mut Analyzer> {
+    /// The analyzer with the dependencies of the session in this folder.
+    fn get(&mut self, session: &Path) -> anyhow::Result<&mut Analyzer> {
         let State::Ready(analyzer) = &mut self.state else {
             anyhow::bail!("there is no analyzer in this session");
         };
-        let manifest = std::fs::read_to_string(self.session.join("Cargo.toml"))?;
+        let manifest = std::fs::read_to_string(session.join("Cargo.toml"))?;
         analyzer.follow(dependencies_in(&manifest));
         Ok(analyzer)
     }
@@ -90,7 +88,7 @@ impl Analysis {
 
 impl Engine {
     /// Whether there is an analyzer. If it could not start, evcxr's own takes its place from now on.
-    fn has_analyzer(&mut self) -> bool {
+    pub(super) fn has_analyzer(&mut self) -> bool {
         let Some(analysis) = &mut self.analysis else {
             return false;
         };
@@ -123,7 +121,7 @@ impl Engine {
         let end = analysed.len();
         let (source, _) = self.analysed(&analysed, end).ok()?;
         let lets = quietly(|| {
-            let analyzer = self.analysis.as_mut()?.get().ok()?;
+            let analyzer = self.analysis.as_mut()?.get(&self.session.path).ok()?;
             analyzer.set_text(source);
             Some(analyzer.variables())
         })??;
@@ -142,7 +140,7 @@ impl Engine {
         let Some(analysis) = &mut self.analysis else {
             anyhow::bail!("there is no analyzer in this session");
         };
-        let analyzer = analysis.get()?;
+        let analyzer = analysis.get(&self.session.path)?;
         analyzer.set_text(source);
         let found = analyzer.complete(offset)?;
         let to_text = |at: usize| (at + position).saturating_sub(offset).min(text.len());
@@ -195,7 +193,7 @@ impl Engine {
             (format!("{text};"), text.len())
         };
         let (source, offset) = self.analysed(&text, at).ok()?;
-        let analyzer = self.analysis.as_mut()?.get().ok()?;
+        let analyzer = self.analysis.as_mut()?.get(&self.session.path).ok()?;
         analyzer.set_text(source);
         let (plain, markdown) = analyzer.describe(offset)?;
         let mut html = String::new();

@@ -186,6 +186,14 @@ pub(super) fn statement_list(text: &str) -> Option<(SyntaxNode, usize)> {
         .map(|list| (list, start))
 }
 
+/// The name of an item that stands alone, if it has one.
+pub(super) fn item_name(text: &str) -> Option<String> {
+    let (root, _) = parse(text);
+    let item = body(&root)?.children().find_map(ast::Item::cast)?;
+    let name = item.syntax().children().find_map(ast::Name::cast)?;
+    Some(name.text().to_string())
+}
+
 fn body(root: &SyntaxNode) -> Option<SyntaxNode> {
     let function = root.children().find_map(ast::Fn::cast)?;
     Some(function.body()?.stmt_list()?.syntax().clone())

@@ -7,6 +7,7 @@
 //! * `awaiting`     whether a cell awaits at its top level
 //! * `blocks`       labelled blocks in a cell
 //! * `driver`       the fast way to a compiled cell
+//! * `ranks`        a second engine, whose cells run on the ranks of a group
 //! * `template`     the workspace with the prelude built in
 //! * `thread_local` thread-local data that all cells share
 //! * `rust_source`  when rust-analyzer sees the standard library
@@ -26,6 +27,7 @@ mod cell;
 mod diagnostics;
 mod driver;
 pub mod mpi_plugin;
+mod ranks;
 #[cfg(test)]
 mod reliance;
 mod rust_source;
@@ -42,6 +44,7 @@ pub use driver::stand_in::{
     users_path,
 };
 pub use driver::{CacheSummary, Settings as CompilerSettings};
+pub use ranks::RankSettings;
 pub use rust_source::RustSource;
 pub use source_map::Place;
 
@@ -198,6 +201,9 @@ pub struct Engine {
     own_results: bool,
     /// How the cell in progress is compiled, if not as the session's cells are.
     cell_settings: Option<CompilerSettings>,
+    record: Option<template::Record>,
+    /// What cells have defined, for the engine of the ranks, and how much of it that one has.
+    definitions: Vec<ranks::Definitions>,
 }
 
 /// What a new engine needs.
@@ -248,31 +254,33 @@ impl Engine {
             settings.notify,
         )?;
         let mut command = std::process::Command::new(std::env::current_exe()?);
-        as_the_user_has_it(&mut command);
-        command.env(worker::SIDE_CHANNEL, &settings.side_channel);
         if let Some(group) = settings.process_group {
             command.env(worker::KERNEL_GROUP, group.to_string());
         }
-        if let Some(record) = &record {
-            command.env(worker::PRELUDE, session.path.join(&record.library));
-            command.env(worker::RUST_LIBS, &record.rust_libs);
-        }
         let source = RustSource::hidden(&session.path)?;
-        let (context, outputs) = EvalContext::with_subprocess_command(command)
-            .map_err(|error| anyhow::anyhow!("evcxr cannot start: {error}"))?;
+        let context = context(
+            command,
+            &settings.side_channel,
+            &session.path,
+            record.as_ref(),
+        )?;
         if record.is_some() && analysis.is_none() {
             source.reveal()?;
         }
-        // The worker sends its output by the side channel. What still comes this way is the failure
-        // of a worker that cannot even start; evcxr waits until somebody has taken it.
-        std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
-        std::thread::spawn(move || {
-            while let Ok(line) = outputs.stderr.recv() {
-                eprintln!("{line}");
-            }
-        });
+        let mut engine = Engine::assemble(context, driver, session, analysis, record)?;
+        engine.begin_with_prelude(progress);
+        Ok(engine)
+    }
+
+    fn assemble(
+        context: CommandContext,
+        driver: Driver,
+        session: template::SessionDir,
+        analysis: Option<Analysis>,
+        record: Option<template::Record>,
+    ) -> anyhow::Result<Engine> {
         let mut engine = Engine {
-            context: CommandContext::with_eval_context(context),
+            context,
             locator: Locator {
                 map: Arc::default(),
                 source: Arc::new(session.path.join("src/lib.rs")),
@@ -281,21 +289,27 @@ impl Engine {
             session,
             analysis,
             prelude: record
+                .as_ref()
                 .map(|_| format!("{}\n{USE_PRELUDE}", template::dependency_lines().join("\n"))),
             own_results: false,
             cell_settings: None,
+            record,
+            definitions: Vec::new(),
         };
         engine
             .context
             .set_opt_level("3")
             .map_err(|error| anyhow::anyhow!("{error}"))?;
-        if let Err(failure) = engine.load_prelude() {
+        Ok(engine)
+    }
+
+    fn begin_with_prelude(&mut self, progress: &mut dyn FnMut(&str)) {
+        if let Err(failure) = self.load_prelude() {
             progress(&format!(
                 "the prelude is not available in this session: {failure:?}\n"
             ));
-            engine.prelude = None;
+            self.prelude = None;
         }
-        Ok(engine)
     }
 
     /// Makes the prelude a dependency and brings its names into scope.
@@ -365,6 +379,9 @@ impl Engine {
         });
         let result = self.context.execute(given);
         self.note_commands(text);
+        if result.is_ok() {
+            self.note_definitions(number, text, &prepared);
+        }
         result
             .map(|outputs| {
                 let mut content = described.map_or_else(Content::new, |(_, content)| content);
@@ -458,6 +475,32 @@ impl Engine {
         items.sort();
         items
     }
+}
+
+/// Starts evcxr, with this command for the process that runs cells.
+fn context(
+    mut command: std::process::Command,
+    side_channel: &Path,
+    session: &Path,
+    record: Option<&template::Record>,
+) -> anyhow::Result<CommandContext> {
+    as_the_user_has_it(&mut command);
+    command.env(worker::SIDE_CHANNEL, side_channel);
+    if let Some(record) = record {
+        command.env(worker::PRELUDE, session.join(&record.library));
+        command.env(worker::RUST_LIBS, &record.rust_libs);
+    }
+    let (context, outputs) = EvalContext::with_subprocess_command(command)
+        .map_err(|error| anyhow::anyhow!("evcxr cannot start: {error}"))?;
+    // The worker sends its output by the side channel. What still comes this way is the failure
+    // of a worker that cannot even start; evcxr waits until somebody has taken it.
+    std::thread::spawn(move || while outputs.stdout.recv().is_ok() {});
+    std::thread::spawn(move || {
+        while let Ok(line) = outputs.stderr.recv() {
+            eprintln!("{line}");
+        }
+    });
+    Ok(CommandContext::with_eval_context(context))
 }
 
 fn failure(error: Error, cell: &str, prepared: &Prepared, number: usize) -> Failure {

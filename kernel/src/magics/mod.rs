@@ -10,6 +10,7 @@ mod cd;
 mod compiler;
 mod env;
 mod help;
+mod mpi;
 mod parse;
 mod profile;
 mod shell;
@@ -76,6 +77,7 @@ pub static ALL: &[&Magic] = &[
     &timeit::TIMEIT,
     &timeit::BENCH,
     &profile::PROFILE,
+    &mpi::MPI,
     &compiler::OPT,
     &compiler::CHECKS,
     &compiler::CACHE,

@@ -4,6 +4,7 @@ use super::context::CellContext;
 use super::failure::{CellError, Cells};
 use super::outputs::Begin;
 use super::queue::Job;
+use super::ranks::Group;
 use super::requests::{byte_offset, complete_magic, completion_reply};
 use super::{Shared, bundle, control};
 use crate::engine::{Engine, Settings, word_at};
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub struct Runner {
     pub(super) shared: Arc<Shared>,
     pub engine: Result<Engine, String>,
+    /// The ranks; none before the first cell of theirs.
+    pub(super) group: Option<Group>,
     /// Text of each cell by execution count, for excerpts in errors.
     pub cells: Cells,
     count: usize,
@@ -30,6 +33,7 @@ pub fn serve(shared: &Arc<Shared>) {
     let mut runner = Runner {
         shared: Arc::clone(shared),
         engine: Err("the engine has not been started".to_owned()),
+        group: None,
         cells: Cells::new(),
         count: 0,
         left_behind: std::collections::HashSet::new(),

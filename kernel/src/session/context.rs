@@ -7,6 +7,7 @@ use super::cells::Runner;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
 use super::profile;
+use super::ranks::{CellText, Group, Request};
 use crate::engine::{
     Content, Engine, Failure, as_the_user_has_it, is_rustc_for_analysis, users_path,
 };
@@ -294,6 +295,84 @@ impl<'a> CellContext<'a> {
     /// Sets or removes an environment variable for this worker and its successors.
     pub fn set_environment(&self, name: &str, value: Option<&str>) {
         self.runner.shared.outputs.set_environment(name, value);
+        self.runner.shared.ranks.set_environment(name, value);
+    }
+
+    /// Runs Rust on the ranks of a group. The text keeps the cell's line numbers.
+    ///
+    /// # Errors
+    /// One error for all ranks.
+    pub fn run_on_ranks(&mut self, request: &Request, text: &str) -> Result<(), CellError> {
+        let shared = std::sync::Arc::clone(&self.runner.shared);
+        let runner = &mut *self.runner;
+        let engine = runner
+            .engine
+            .as_mut()
+            .map_err(|why| CellError::new("EngineError", why.clone()))?;
+        let started = Instant::now();
+        let group = match &mut runner.group {
+            Some(group) => group,
+            none => {
+                let group = Group::start(&shared, engine).map_err(|error| {
+                    CellError::new(
+                        "EngineError",
+                        format!("the engine of the ranks cannot start\nwhy: {error:#}"),
+                    )
+                })?;
+                none.insert(group)
+            }
+        };
+        if let Some(text) = group.notice_loss()? {
+            shared.outputs.text("stderr", &text);
+        }
+        let failed = group.take_definitions(engine);
+        if shared.interrupts.requested() {
+            return Err(failure::interrupted(false));
+        }
+        let cell = CellText {
+            number: self.number,
+            text,
+            cell: self.cell,
+            cells: &runner.cells,
+        };
+        let result = group.run(engine, request, &cell);
+        let failed: String = failed.iter().map(|line| format!("{line}\n")).collect();
+        if !failed.is_empty() && result.is_err() {
+            shared.outputs.text(
+                "stderr",
+                &format!("what these cells define is not known to the ranks:\n{failed}"),
+            );
+        }
+        let ran = result.map_err(|error| {
+            if shared.interrupts.requested() && !matches!(error.ename.as_str(), "Interrupted") {
+                return failure::interrupted(false);
+            }
+            hint_at_variables(error, engine.variables())
+        })?;
+        if !ran.lost.is_empty() {
+            let names = ran.lost.join(", ");
+            self.print(
+                "stderr",
+                &format!("lost because their type was defined anew: {names}\n"),
+            );
+        }
+        self.show_content(ran.content, false);
+        let longest = ran.times.values().map(|times| times.wall).max();
+        self.spent.compile += started
+            .elapsed()
+            .saturating_sub(longest.unwrap_or_default());
+        self.spent.runs.extend(ran.times.into_values());
+        Ok(())
+    }
+
+    /// The group of ranks, if there has been one.
+    pub fn group(&mut self) -> Option<&mut Group> {
+        self.runner.group.as_mut()
+    }
+
+    /// Process ids of the ranks that live, by rank.
+    pub fn rank_processes(&self) -> Vec<(u32, i32)> {
+        self.runner.shared.ranks.processes()
     }
 
     /// Moves the kernel and its worker to another folder.
@@ -305,6 +384,10 @@ impl<'a> CellContext<'a> {
         self.runner
             .shared
             .outputs
+            .change_dir(&std::env::current_dir()?);
+        self.runner
+            .shared
+            .ranks
             .change_dir(&std::env::current_dir()?);
         Ok(())
     }
@@ -407,6 +490,26 @@ impl<'a> CellContext<'a> {
     pub fn end_kernel(&mut self) {
         self.wants_end = true;
     }
+}
+
+/// Says where a name that the ranks do not know does exist.
+fn hint_at_variables(mut error: CellError, variables: Vec<(String, String)>) -> CellError {
+    let text = error.traceback.join("\n");
+    let is_unknown = |name: &str| text.contains(&format!("cannot find value `{name}`"));
+    let names: Vec<String> = variables
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| is_unknown(name))
+        .collect();
+    if !names.is_empty() {
+        error.traceback.push(format!(
+            "why: {} {} of ordinary cells; each rank has variables of its own, those of %%mpi cells\n\
+             do:  write its `let` in a %%mpi cell, or make a function or a const of it, which ranks do know",
+            names.join(", "),
+            if names.len() == 1 { "is a variable" } else { "are variables" },
+        ));
+    }
+    error
 }
 
 /// What is said when a worker has ended between cells.

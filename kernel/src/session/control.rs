@@ -24,7 +24,11 @@ pub fn serve(shared: &Arc<Shared>, control: &Receiver<Message>) {
                 // end, because front ends wait for both.
                 if let Some(execution) = shared.interrupts.request() {
                     let shared = Arc::clone(shared);
-                    let body = move || shared.interrupts.carry_out(execution, &shared.outputs);
+                    let body = move || {
+                        shared
+                            .interrupts
+                            .carry_out(execution, &shared.outputs, &shared.ranks)
+                    };
                     let _ = std::thread::Builder::new()
                         .name("interrupt".to_owned())
                         .spawn(body);
@@ -72,6 +76,7 @@ pub fn end(shared: &Shared) -> ! {
             std::thread::park();
         }
     }
+    shared.ranks.end();
     if let Some(worker) = shared.outputs.worker_pid() {
         interrupt::kill_group(worker);
     }

@@ -83,7 +83,7 @@ pub fn returned_error(error: &UserError, cells: &Cells) -> CellError {
     }
 }
 
-fn excerpt(place: Option<Place>, cells: &Cells) -> Option<String> {
+pub fn excerpt(place: Option<Place>, cells: &Cells) -> Option<String> {
     let place = place?;
     let text = panics::excerpt(cells.get(&place.cell)?, place.line);
     (!text.is_empty()).then_some(text)
@@ -164,7 +164,7 @@ pub fn worker_ended(status: &str, facts: &Facts) -> CellError {
     )
 }
 
-fn crash_text(crash: Crash) -> (String, String) {
+pub fn crash_text(crash: Crash) -> (String, String) {
     let name = signal_name(crash.signal);
     let what = if crash.stack_overflow {
         format!(

@@ -1,6 +1,7 @@
 //! Interrupting whatever the engine does: a cell's code, or a compile.
 
 use super::outputs::Outputs;
+use super::ranks::{Cause, Ranks};
 use crate::processes;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -58,13 +59,30 @@ impl Interrupts {
     /// Running code is asked to end first, which keeps the variables. If it has not done so after
     /// [`PATIENCE`], or when the user asks a second time, the worker is to leave it behind where it waits;
     /// if it computes instead, the worker is ended after [`GRACE`].
-    pub fn carry_out(&self, execution: u64, outputs: &Outputs) {
+    /// The same holds for the ranks of a group, which leave nothing behind: the group is ended at once then.
+    pub fn carry_out(&self, execution: u64, outputs: &Outputs, ranks: &Ranks) {
         let mut asked: Option<Instant> = None;
         let mut urged: Option<Instant> = None;
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE + Duration::from_secs(4) {
             if self.execution.load(Ordering::SeqCst) != execution {
                 return;
+            }
+            if ranks.is_running() {
+                match asked {
+                    None => {
+                        ranks.interrupt();
+                        asked = Some(Instant::now());
+                    }
+                    Some(since)
+                        if since.elapsed() > PATIENCE || self.count.load(Ordering::SeqCst) > 1 =>
+                    {
+                        ranks.end_for(Cause::Interrupted);
+                    }
+                    Some(_) => {}
+                }
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
             }
             match (outputs.running_in(), asked) {
                 (Some(pid), Some(since))

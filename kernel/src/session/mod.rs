@@ -5,6 +5,7 @@
 //! * `control`, `interrupt`       the thread of the control socket: interrupt, shutdown
 //! * `cells`, `context`           the engine's thread: one cell after the other
 //! * `side_channel`, `outputs`    from the worker's frames to the front end's messages
+//! * `ranks`                      the ranks of a group: their output, their state, their engine
 //! * `failure`, `panics`          how a failed cell is told
 //! * `profile`                    where a cell's time went, as a picture and a table
 //!
@@ -23,12 +24,14 @@ mod outputs;
 mod panics;
 mod profile;
 mod queue;
+mod ranks;
 mod requests;
 mod side_channel;
 
 pub use context::CellContext;
 pub use failure::CellError;
 pub use outputs::RunTimes;
+pub use ranks::{Form, Request as RankRequest};
 
 use crate::engine::template::SessionDir;
 use crate::engine::{RustSource, rustc_for_analysis};
@@ -38,6 +41,7 @@ use history::History;
 use interrupt::Interrupts;
 use outputs::Outputs;
 use queue::Queue;
+use ranks::Ranks;
 use side_channel::SideChannel;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -46,6 +50,7 @@ use std::sync::{Arc, Mutex};
 struct Shared {
     wire: protocol::Wire,
     outputs: Arc<Outputs>,
+    ranks: Arc<Ranks>,
     queue: Queue,
     history: Mutex<History>,
     interrupts: Interrupts,
@@ -80,8 +85,10 @@ pub fn run(connection_file: &Path) -> anyhow::Result<()> {
     let wire = protocol::serve(&connection, incoming, &session)?;
     wire.status(&Parent::default(), "starting");
     let outputs = Arc::new(Outputs::new(wire.clone()));
+    let ranks = Arc::new(Ranks::new(Arc::clone(&outputs)));
     let shared = Arc::new(Shared {
-        side_channel: SideChannel::listen(Arc::clone(&outputs))?,
+        side_channel: SideChannel::listen(Arc::clone(&outputs), Arc::clone(&ranks))?,
+        ranks,
         history: Mutex::new(History::open(&home::history_file())),
         queue: Queue::default(),
         interrupts: Interrupts::default(),

@@ -12,7 +12,7 @@
 mod publish;
 mod take;
 
-pub use take::decode;
+pub use take::{answer_place, decode};
 
 use super::panics::{PanicReport, UserError};
 use crate::engine::Locator;
@@ -129,7 +129,7 @@ pub struct Facts {
 }
 
 /// A fatal signal.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crash {
     pub signal: i32,
     pub stack_overflow: bool,
@@ -317,6 +317,14 @@ impl Outputs {
         self.publish_display(&parent, data);
     }
 
+    /// A display that a rank has sent, under the current request.
+    pub fn display_of_rank(&self, message: Value) {
+        let mut state = self.lock();
+        self.flush_all(&mut state);
+        let parent = state.parent_of_current();
+        self.show(&mut state, &parent, message);
+    }
+
     /// A result of the kernel itself, such as the text of an evcxr command.
     pub fn result(&self, data: Map<String, Value>) {
         let mut state = self.lock();
@@ -417,8 +425,19 @@ impl State {
     }
 }
 
+impl Crash {
+    /// Out of the record that a dying worker sends.
+    pub fn from_record(record: &[u8]) -> Option<Crash> {
+        Some(Crash {
+            signal: i32::from_le_bytes(record.get(0..4)?.try_into().ok()?),
+            stack_overflow: *record.get(4)? != 0,
+            address: u64::from_le_bytes(record.get(8..16)?.try_into().ok()?),
+        })
+    }
+}
+
 impl RunTimes {
-    fn from_json(value: &Value) -> RunTimes {
+    pub fn from_json(value: &Value) -> RunTimes {
         let nanoseconds =
             |name: &str| Duration::from_nanos(value[name].as_u64().unwrap_or_default());
         RunTimes {

@@ -116,7 +116,7 @@ pub fn describe(place: Place) -> String {
 }
 
 /// The user's frames, innermost first, out of the addresses that the worker sent.
-fn user_frames(frames: &Value, locator: Option<&Locator>) -> Vec<UserFrame> {
+pub fn user_frames(frames: &Value, locator: Option<&Locator>) -> Vec<UserFrame> {
     let Some(locator) = locator else {
         return Vec::new();
     };

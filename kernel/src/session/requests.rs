@@ -77,7 +77,9 @@ fn answer(shared: &Shared, message: &Message) {
         }
         "interrupt_request" => {
             if let Some(execution) = shared.interrupts.request() {
-                shared.interrupts.carry_out(execution, &shared.outputs);
+                shared
+                    .interrupts
+                    .carry_out(execution, &shared.outputs, &shared.ranks);
             }
             reply("interrupt_reply", json!({ "status": "ok" }));
         }

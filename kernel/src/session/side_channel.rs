@@ -1,8 +1,7 @@
-//! The listening end of the side channel: each connection of a worker gets a thread that reads its
-//! frames and hands them to [`Outputs`].
+//! The listening ends of side channels: each connection gets a thread that reads its frames and hands them to
+//! a [`Receiver`]. The worker has one, the ranks of a group have another.
 
-use super::outputs::Outputs;
-use crate::worker::frames::Decoder;
+use crate::worker::frames::{Decoder, Frame};
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -14,7 +13,19 @@ use std::sync::Arc;
 /// messages instead of thousands; nobody sees the difference.
 const GATHER: i32 = 8;
 
-/// The socket's place, removed when the kernel ends.
+/// What is done with the frames of a side channel.
+pub trait Receiver: Send + Sync + 'static {
+    /// Somebody has connected; `pid` is the process.
+    fn connected(&self, connection: u64, pid: i32);
+    /// One frame; `socket` is the connection by which it came.
+    fn take(&self, connection: u64, socket: &UnixStream, frame: &Frame);
+    /// Nothing has come for a moment.
+    fn flush(&self);
+    /// The connection has ended.
+    fn disconnected(&self, connection: u64);
+}
+
+/// The sockets' place, removed when the kernel ends.
 pub struct SideChannel {
     dir: PathBuf,
 }
@@ -24,7 +35,10 @@ impl SideChannel {
     ///
     /// # Errors
     /// No temporary folder can be written to.
-    pub fn listen(outputs: Arc<Outputs>) -> anyhow::Result<SideChannel> {
+    pub fn listen(
+        outputs: Arc<impl Receiver>,
+        ranks: Arc<impl Receiver>,
+    ) -> anyhow::Result<SideChannel> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let name = format!("forkline-{}", &id[..12]);
         // A socket's path has about 100 bytes; a deep TMPDIR leaves no room.
@@ -44,10 +58,8 @@ impl SideChannel {
                 )
             })?;
         let channel = SideChannel { dir };
-        let listener = UnixListener::bind(channel.path())?;
-        std::thread::Builder::new()
-            .name("side-channel".to_owned())
-            .spawn(move || accept(&listener, &outputs))?;
+        listen_at(&channel.path(), outputs)?;
+        listen_at(&channel.path_for_ranks(), ranks)?;
         Ok(channel)
     }
 
@@ -56,7 +68,12 @@ impl SideChannel {
         self.dir.join("side")
     }
 
-    /// Removes the socket and its folder.
+    /// The socket for the ranks of a group, and for their leader.
+    pub fn path_for_ranks(&self) -> PathBuf {
+        self.dir.join("ranks")
+    }
+
+    /// Removes the sockets and their folder.
     pub fn remove(&self) {
         let _ = std::fs::remove_dir_all::<&Path>(&self.dir);
     }
@@ -76,7 +93,15 @@ fn remove_abandoned(base: &Path) {
     }
 }
 
-fn accept(listener: &UnixListener, outputs: &Arc<Outputs>) {
+fn listen_at(path: &Path, receiver: Arc<impl Receiver>) -> std::io::Result<()> {
+    let listener = UnixListener::bind(path)?;
+    std::thread::Builder::new()
+        .name("side-channel".to_owned())
+        .spawn(move || accept(&listener, &receiver))
+        .map(|_| ())
+}
+
+fn accept(listener: &UnixListener, outputs: &Arc<impl Receiver>) {
     for (connection, stream) in (1..).zip(listener.incoming()) {
         let Ok(stream) = stream else { continue };
         outputs.connected(connection, peer(&stream));
@@ -84,7 +109,7 @@ fn accept(listener: &UnixListener, outputs: &Arc<Outputs>) {
         let name = format!("worker-{connection}");
         let started = std::thread::Builder::new()
             .name(name)
-            .spawn(move || read(connection, stream, &outputs));
+            .spawn(move || read(connection, stream, &*outputs));
         if let Err(error) = started {
             eprintln!("forkline: no thread for a worker's output: {error}");
         }
@@ -108,7 +133,7 @@ fn peer(stream: &UnixStream) -> i32 {
     }
 }
 
-fn read(connection: u64, mut stream: UnixStream, outputs: &Outputs) {
+fn read(connection: u64, mut stream: UnixStream, outputs: &impl Receiver) {
     let mut decoder = Decoder::default();
     let mut buffer = vec![0; 64 * 1024];
     let mut waiting = false;

@@ -95,13 +95,14 @@ pub enum NoInput {
 }
 
 /// Connects to the kernel, puts pipes in the place of the standard streams and starts the threads
-/// that serve them. Returns the descriptor on which evcxr sends its orders.
-pub fn open(address: &Path) -> io::Result<RawFd> {
+/// that serve them. Returns the descriptor on which orders come: evcxr's pipe, or the socket of the
+/// group's leader for a rank.
+pub fn open(address: &Path, leader: Option<RawFd>) -> io::Result<RawFd> {
     let socket = UnixStream::connect(address)?;
     let reader = socket.try_clone()?;
     let socket = socket.into_raw_fd();
-    let commands = duplicate(0)?;
-    let evcxr = duplicate(1)?;
+    let commands = duplicate(leader.unwrap_or(0))?;
+    let evcxr = duplicate(leader.unwrap_or(1))?;
     let pipes = [stand_in(1)?, stand_in(2)?];
     // What a cell's child process reads from its standard input is nothing, not evcxr's orders.
     // SAFETY: plain system calls on descriptors that this process owns.
@@ -602,7 +603,10 @@ fn answer(frame: &Frame) {
                     channel.replied.notify_all();
                 }
                 drop(reply);
-                blocked::watch(run, super::go_on);
+                // A rank cannot leave its cell behind: its variables would not be those of the others.
+                if !frames::is_rank() {
+                    blocked::watch(run, super::go_on);
+                }
             }
         }
         // A newer kernel may say more than this worker knows.

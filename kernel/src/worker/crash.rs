@@ -83,6 +83,10 @@ extern "C" fn on_kernel_gone(_signal: libc::c_int) {
 /// The kernel may have ended without a word (killed, crashed): what it was compiling ends too, then
 /// this process and all that it started.
 pub fn end_orphans() -> ! {
+    if frames::is_rank() {
+        // The leader of the group takes care of the rest.
+        end_group();
+    }
     let kernel = KERNEL_GROUP.load(Ordering::Relaxed);
     // The death signal comes when the kernel's thread dies, a moment before the whole process is
     // gone. A kernel that lives on after that moment is not ended.

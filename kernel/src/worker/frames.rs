@@ -7,19 +7,33 @@
 //! 0..4    length of the payload (little endian)
 //! 4       kind
 //! 5..8    zero
-//! 8..12   zero
+//! 8..12   1 + the rank that sends it, for a rank of a group (see `group`); else zero
 //! 12..20  run: which load order of evcxr the frame belongs to, counted from 1 in each worker
 //! ```
 //!
 //! This module knows bytes only; what a kind means is written at the kind.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Length of the header in bytes.
 pub const HEADER: usize = 20;
 
 /// A payload longer than this is taken for a broken stream, not for a large output.
 const MAX_PAYLOAD: usize = 1 << 30;
+
+/// What this process writes into bytes 8..12 of each header.
+static SENDER: AtomicU32 = AtomicU32::new(0);
+
+/// From now on this process sends as a rank of a group.
+pub fn send_as_rank(rank: u32) {
+    SENDER.store(rank + 1, Ordering::Relaxed);
+}
+
+/// Whether this process is a rank of a group.
+pub fn is_rank() -> bool {
+    SENDER.load(Ordering::Relaxed) != 0
+}
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $value:literal,)*) => {
@@ -76,6 +90,8 @@ kinds! {
     VariableLost = 28,
     /// JSON of a line of a cell's generated source, with a token: which line of which cell is it?
     Locate = 29,
+    /// JSON: the process of a rank calls `exit`, with this status, at this place.
+    Exiting = 30,
 
     // From the kernel.
     /// A token to be sent back as `Synced`.
@@ -98,6 +114,8 @@ kinds! {
 #[derive(Debug, Clone)]
 pub struct Frame {
     pub kind: Kind,
+    /// The rank that has sent it, if a rank has.
+    pub rank: Option<u32>,
     pub run: u64,
     pub payload: Vec<u8>,
 }
@@ -108,6 +126,7 @@ pub fn header(kind: Kind, run: u64, length: usize) -> [u8; HEADER] {
     // A payload never reaches 4 GiB: senders split streams, and a bundle that long is refused above.
     bytes[0..4].copy_from_slice(&(length as u32).to_le_bytes());
     bytes[4] = kind as u8;
+    bytes[8..12].copy_from_slice(&SENDER.load(Ordering::Relaxed).to_le_bytes());
     bytes[12..20].copy_from_slice(&run.to_le_bytes());
     bytes
 }
@@ -162,6 +181,7 @@ impl Decoder {
         }
         let frame = Frame {
             kind,
+            rank: number(8..12).checked_sub(1),
             run: u64::from_le_bytes(bytes[12..20].try_into().expect("eight bytes")),
             payload: bytes[HEADER..HEADER + length].to_vec(),
         };

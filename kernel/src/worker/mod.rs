@@ -13,6 +13,8 @@
 //! * `crash`      what a fatal signal leaves behind
 //! * `blocked`    what becomes of a cell that waits for ever
 //! * `child`      a process that a cell has started to run a function
+//! * `group`      the leader of a group of ranks, which all run the same cells
+//! * `rank`       a worker that is one rank of a group
 //! * `profile`    where a cell's threads spend their processor time
 //!
 //! What always holds: a cell's load order is answered to evcxr only after everything that the cell
@@ -24,12 +26,14 @@ mod channel;
 mod child;
 mod crash;
 pub mod frames;
+pub mod group;
 mod interpose;
 mod locate;
 mod png;
 mod prelude;
 #[cfg_attr(not(target_arch = "x86_64"), path = "profile/absent.rs")]
 mod profile;
+pub mod rank;
 mod sentinels;
 
 pub use backtrace::CELL_LIBRARY;
@@ -38,7 +42,7 @@ pub use child::run_if_child;
 use frames::Kind;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{BufRead, BufReader};
-use std::os::fd::FromRawFd;
+use std::os::fd::{FromRawFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
@@ -61,9 +65,14 @@ const CANNOT_LOAD: i32 = 99;
 
 /// Runs cells until evcxr closes the pipe or the kernel goes away.
 pub fn main() -> ! {
+    live(None)
+}
+
+/// The same for evcxr's orders as they come from the leader of a group.
+fn live(leader: Option<RawFd>) -> ! {
     let here = 0_u8;
     profile::know_main_stack(&raw const here);
-    let commands = match start() {
+    let commands = match start(leader) {
         Ok(commands) => commands,
         Err(error) => {
             eprintln!("forkline worker: {error:#}");
@@ -123,7 +132,7 @@ fn go_on(run: u64) {
 }
 
 /// Takes over the standard streams, opens the side channel and loads the prelude.
-fn start() -> anyhow::Result<std::fs::File> {
+fn start(leader: Option<RawFd>) -> anyhow::Result<std::fs::File> {
     let address = std::env::var_os(SIDE_CHANNEL).ok_or_else(|| {
         anyhow::anyhow!("{SIDE_CHANNEL} is not set; only the kernel starts workers")
     })?;
@@ -138,12 +147,14 @@ fn start() -> anyhow::Result<std::fs::File> {
     unsafe {
         libc::setpgid(0, 0);
         #[cfg(target_os = "linux")]
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP);
+        if leader.is_none() {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP);
+        }
     }
     crash::install(address.as_ref());
     // Before the channel: the kernel's first settings go to the prelude.
     prelude::load()?;
-    let commands = channel::open(address.as_ref())?;
+    let commands = channel::open(address.as_ref(), leader)?;
     channel::wait_until_configured(Duration::from_secs(10));
     // SAFETY: `commands` is a descriptor that `channel::open` made and gave away.
     Ok(unsafe { std::fs::File::from_raw_fd(commands) })

@@ -1,20 +1,19 @@
 //! The side channel's side of [`Outputs`]: what each frame of a worker means.
 
-use super::{ConnectionId, Crash, Outputs, RunTimes, Worker};
+use super::{ConnectionId, Crash, Locator, Outputs, RunTimes, Worker};
 use crate::session::panics::{PanicReport, UserError, describe};
+use crate::session::side_channel::Receiver;
 use crate::worker::frames::{self, Frame, Kind};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
-impl Outputs {
-    /// A worker has connected; `pid` is its process.
-    pub fn connected(&self, connection: ConnectionId, pid: i32) {
+impl Receiver for Outputs {
+    fn connected(&self, connection: ConnectionId, pid: i32) {
         self.lock().open.insert(connection, pid);
     }
 
-    /// A worker's connection has ended.
-    pub fn disconnected(&self, connection: ConnectionId) {
+    fn disconnected(&self, connection: ConnectionId) {
         let mut state = self.lock();
         self.flush_all(&mut state);
         let pid = state.open.remove(&connection);
@@ -36,15 +35,14 @@ impl Outputs {
         self.changed.notify_all();
     }
 
-    /// Nothing has come for a moment: publish what waits.
-    pub fn flush(&self) {
+    /// Publishes what waits.
+    fn flush(&self) {
         let mut state = self.lock();
         self.flush_convention(&mut state);
         self.flush_stream(&mut state);
     }
 
-    /// Takes one frame. `socket` is the connection by which it came.
-    pub fn take(&self, connection: ConnectionId, socket: &UnixStream, frame: &Frame) {
+    fn take(&self, connection: ConnectionId, socket: &UnixStream, frame: &Frame) {
         let mut state = self.lock();
         let text = || String::from_utf8_lossy(&frame.payload).into_owned();
         let parse = || serde_json::from_slice::<Value>(&frame.payload).unwrap_or_default();
@@ -152,15 +150,10 @@ impl Outputs {
                 self.changed.notify_all();
             }
             Kind::Crash => {
-                let payload = &frame.payload;
-                if payload.len() >= 16
+                if let Some(crash) = Crash::from_record(&frame.payload)
                     && let Some(current) = &mut state.current
                 {
-                    current.facts.crash = Some(Crash {
-                        signal: i32::from_le_bytes(payload[0..4].try_into().expect("four bytes")),
-                        stack_overflow: payload[4] != 0,
-                        address: u64::from_le_bytes(payload[8..16].try_into().expect("eight")),
-                    });
+                    current.facts.crash = Some(crash);
                 }
             }
             Kind::LoadFailed => {
@@ -179,19 +172,12 @@ impl Outputs {
                 }
             }
             Kind::Locate => {
-                let asked = parse();
-                let library = asked["library"].as_str();
-                let file = asked["file"].as_str().unwrap_or_default();
-                let line = asked["line"].as_u64().unwrap_or_default() as usize;
-                let locator = state.locator.as_ref();
-                let place = locator.and_then(|locator| locator.place(library, file, line));
-                let answer = json!({ "token": asked["token"], "place": place.map(describe) });
                 // To whoever asks, which need not be the latest worker.
-                let bytes = frames::encode(Kind::Located, 0, answer.to_string().as_bytes());
-                let _asks_no_more = (&*socket).write_all(&bytes);
+                answer_place(&parse(), state.locator.as_ref(), socket);
             }
-            // What only the kernel says.
-            Kind::Sync
+            // What only ranks say, and what only the kernel says.
+            Kind::Exiting
+            | Kind::Sync
             | Kind::SetEnv
             | Kind::Chdir
             | Kind::InputReply
@@ -200,6 +186,18 @@ impl Outputs {
             | Kind::Located => {}
         }
     }
+}
+
+/// Answers a worker that wants to know the place of a line of a generated source.
+pub fn answer_place(asked: &Value, locator: Option<&Locator>, socket: &UnixStream) {
+    let library = asked["library"].as_str();
+    let file = asked["file"].as_str().unwrap_or_default();
+    let line = asked["line"].as_u64().unwrap_or_default() as usize;
+    let place = locator.and_then(|locator| locator.place(library, file, line));
+    let answer = json!({ "token": asked["token"], "place": place.map(describe) });
+    let bytes = frames::encode(Kind::Located, 0, answer.to_string().as_bytes());
+    let mut socket = socket;
+    let _asks_no_more = socket.write_all(&bytes);
 }
 
 /// Text out of bytes: an unfinished character waits in `tail`, what can never be one becomes the

@@ -1,0 +1,292 @@
+//! A second engine, whose cells run on the ranks of a group.
+//!
+//! It is an evcxr of its own, because the variables that evcxr keeps in mind must be those of all ranks. Its
+//! process is the leader of the group (see `worker::group`). What belongs to both engines is shared: the
+//! template, the cells compiled before, and the analyzer, which is lent for the time of a cell.
+//!
+//! What the session's ordinary cells define is known to it too: before a cell of the ranks it compiles the
+//! items, and follows the commands, that have come since the last one. Variables stay where they are.
+
+use super::cell::{self, Prepared};
+use super::{Content, Driver, Engine, Failure, context, driver, template};
+use crate::worker::group;
+use std::path::PathBuf;
+
+/// What a new engine for ranks needs.
+pub struct RankSettings {
+    /// The socket on which the leader and the ranks find the kernel.
+    pub side_channel: PathBuf,
+    /// A folder of its own, below the session's.
+    pub session: PathBuf,
+    /// The file with the leader's plan.
+    pub plan: PathBuf,
+    /// Tells the user something while a cell is compiled.
+    pub notify: Box<dyn Fn(&str) + Send>,
+}
+
+/// What one cell has defined.
+#[derive(Clone)]
+pub struct Definitions {
+    cell: usize,
+    /// Lines such as `:dep`.
+    commands: String,
+    /// Line in the cell, name if it has one, and text of each item.
+    items: Vec<(usize, Option<String>, String)>,
+    /// The cell had forgotten everything before.
+    is_clear: bool,
+}
+
+impl Engine {
+    /// Notes what a cell that has run has defined.
+    pub(super) fn note_definitions(&mut self, number: usize, text: &str, prepared: &Prepared) {
+        let (commands, _) = text.split_at(cell::code_start(text));
+        let commands: Vec<&str> = commands.lines().map(str::trim).collect();
+        let starting = |words: &[&str]| -> String {
+            let wanted = commands
+                .iter()
+                .filter(|line| words.iter().any(|word| line.starts_with(word)));
+            wanted.map(|line| format!("{line}\n")).collect()
+        };
+        let definitions = Definitions {
+            cell: number,
+            commands: starting(&[":dep", ":build_env", ":toolchain"]),
+            items: prepared
+                .statements
+                .iter()
+                .filter(|statement| statement.is_item)
+                .map(|item| (item.line, cell::item_name(&item.text), item.text.clone()))
+                .collect(),
+            is_clear: commands.contains(&":clear"),
+        };
+        let is_empty = definitions.commands.is_empty() && definitions.items.is_empty();
+        if definitions.is_clear || !is_empty {
+            self.definitions.push(definitions);
+        }
+    }
+
+    /// Starts the engine of the ranks. The group itself begins with the next order, as the plan says.
+    ///
+    /// # Errors
+    /// There is no place for its files, or evcxr cannot start.
+    pub fn for_ranks(&mut self, settings: RankSettings) -> anyhow::Result<Engine> {
+        // If this one has no analyzer, neither has that one; the answer may come with a change of links.
+        let has_analyzer = self.has_analyzer();
+        let session = template::SessionDir::create(settings.session)?;
+        if has_analyzer {
+            driver::stand_in::answer_analysis(&session.path)?;
+        }
+        let digest = self.record.as_ref().map(|record| record.digest.clone());
+        let driver = Driver::start(&session.path, digest, settings.notify)?;
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command.arg(group::ROLE).env(group::PLAN, &settings.plan);
+        let record = self.record.clone();
+        let context = {
+            let _folder = Folder::set(&session.path);
+            context(
+                command,
+                &settings.side_channel,
+                &session.path,
+                record.as_ref(),
+            )?
+        };
+        let mut engine = Engine::assemble(context, driver, session, None, record)?;
+        engine.begin_with_prelude(&mut |text| eprintln!("forkline: ranks: {text}"));
+        // What belongs to the constructor is no cell's.
+        engine.definitions.clear();
+        Ok(engine)
+    }
+
+    /// Runs a cell on the ranks, which are those of this engine; `main` is that of the session, whose
+    /// settings and analyzer apply.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn run_on_ranks(
+        &mut self,
+        main: &mut Engine,
+        number: usize,
+        text: &str,
+        cell: &str,
+    ) -> Result<Content, Failure> {
+        self.set_compiler_settings(main.compiler_settings());
+        self.set_cell_settings(main.cell_settings.clone());
+        self.own_results = main.own_results;
+        self.with_analyzer_of(main, |engine| engine.run(number, text, cell))
+    }
+
+    /// Compiles what the session's cells have defined from `known` on; returns how much that is now, and what
+    /// could not be taken over.
+    pub fn take_definitions(&mut self, main: &mut Engine, known: usize) -> (usize, Vec<String>) {
+        let all = main.definitions.clone();
+        // Before a `:clear` nothing counts.
+        let begin = all
+            .iter()
+            .rposition(|one| one.is_clear)
+            .unwrap_or(0)
+            .max(known);
+        let mut failed = Vec::new();
+        let new = all.get(begin..).unwrap_or_default();
+        if new.is_empty() {
+            return (all.len(), failed);
+        }
+        let own = self.definitions.len();
+        self.set_compiler_settings(main.compiler_settings());
+        self.with_analyzer_of(main, |engine| {
+            if begin > known && new.first().is_some_and(|first| first.is_clear) {
+                let _the_rest_tells = engine.run(0, ":clear", ":clear");
+            }
+            for batch in batches(new) {
+                if engine.define_together(batch) {
+                    continue;
+                }
+                for definitions in batch {
+                    if let Err(failure) = engine.define(definitions) {
+                        let why = match failure {
+                            Failure::Compile(failure) => failure.evalue,
+                            Failure::WorkerEnded(text) | Failure::Refused(text) => text,
+                        };
+                        failed.push(format!("cell [{}]: {}", definitions.cell, why.trim()));
+                    }
+                }
+            }
+        });
+        self.definitions.truncate(own);
+        (all.len(), failed)
+    }
+
+    /// The analyzer belongs to whoever asks.
+    fn with_analyzer_of<R>(&mut self, main: &mut Engine, body: impl FnOnce(&mut Engine) -> R) -> R {
+        self.analysis = main.analysis.take();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(self)));
+        main.analysis = self.analysis.take();
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// One cell's definitions, on their own lines.
+    fn define(&mut self, definitions: &Definitions) -> Result<(), Failure> {
+        let text = definitions.text();
+        self.run(definitions.cell, &text, &text).map(|_| ())
+    }
+
+    /// Those of several cells at once; places are known of each. False if that does not compile.
+    fn define_together(&mut self, batch: &[Definitions]) -> bool {
+        let [_, .., last] = batch else { return false };
+        let mut text = String::new();
+        for definitions in batch {
+            for (_, _, item) in &definitions.items {
+                text.push_str(item.trim_end());
+                text.push('\n');
+            }
+            // As if each had been a cell, so that its lines are found.
+            let own = definitions.text();
+            let prepared = cell::prepare(&own, false);
+            self.locator.begin(definitions.cell, &prepared);
+        }
+        self.run(last.cell, &text, &text).is_ok()
+    }
+}
+
+impl Definitions {
+    /// The items on the lines that they have in their cell.
+    fn text(&self) -> String {
+        let mut text = self.commands.clone();
+        let mut line = 1 + text.matches('\n').count();
+        for (begins, _, item) in &self.items {
+            while line < *begins {
+                text.push('\n');
+                line += 1;
+            }
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+                line += 1;
+            }
+            text.push_str(item);
+            line += item.matches('\n').count();
+        }
+        text
+    }
+}
+
+/// Cuts definitions where a name comes again or a command stands: what is between can be compiled at once.
+fn batches(all: &[Definitions]) -> Vec<&[Definitions]> {
+    let mut found = Vec::new();
+    let mut names = std::collections::HashSet::new();
+    let mut begin = 0;
+    for (index, one) in all.iter().enumerate() {
+        // An import or an impl has no name; its text is one.
+        let own: Vec<&str> = one
+            .items
+            .iter()
+            .map(|(_, name, text)| name.as_deref().unwrap_or(text.trim()))
+            .collect();
+        let clashes = own.iter().any(|name| names.contains(*name)) || !one.commands.is_empty();
+        if clashes && index > begin {
+            found.push(&all[begin..index]);
+            begin = index;
+            names.clear();
+        }
+        names.extend(own.into_iter().map(str::to_owned));
+    }
+    found.push(&all[begin..]);
+    found
+}
+
+/// The folder that the next evcxr takes for its own.
+struct Folder(Option<std::ffi::OsString>);
+
+/// Where evcxr reads it.
+const FOLDER: &str = "EVCXR_TMPDIR";
+
+impl Folder {
+    fn set(path: &std::path::Path) -> Folder {
+        let before = std::env::var_os(FOLDER);
+        // SAFETY: the session has set this variable when it began, so the C library replaces one pointer in
+        // its table and neither moves the table nor frees the text, for which a thread might be looking.
+        // Readers in Rust are kept away by the standard library's lock.
+        unsafe { std::env::set_var(FOLDER, path) };
+        Folder(before)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            // SAFETY: as above.
+            unsafe { std::env::set_var(FOLDER, before) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn definitions(cell: usize, items: &[(usize, &str, &str)]) -> Definitions {
+        Definitions {
+            cell,
+            commands: String::new(),
+            items: items
+                .iter()
+                .map(|(line, name, text)| (*line, Some((*name).to_owned()), (*text).to_owned()))
+                .collect(),
+            is_clear: false,
+        }
+    }
+
+    #[test]
+    fn items_keep_their_lines() {
+        let cell = definitions(3, &[(2, "f", "fn f() {}\n\n"), (5, "g", "fn g() {}")]);
+        assert_eq!(cell.text(), "\nfn f() {}\n\n\nfn g() {}");
+    }
+
+    #[test]
+    fn a_name_that_comes_again_begins_a_batch() {
+        let all = [
+            definitions(1, &[(1, "f", "fn f() {}")]),
+            definitions(2, &[(1, "g", "fn g() {}")]),
+            definitions(3, &[(1, "f", "fn f() { g() }")]),
+        ];
+        let lengths: Vec<usize> = batches(&all).iter().map(|batch| batch.len()).collect();
+        assert_eq!(lengths, [2, 1]);
+    }
+}
