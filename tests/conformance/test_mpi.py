@@ -97,7 +97,7 @@ def test_output_is_labelled_by_rank(kernel: Client) -> None:
 @needs_mpiexec
 def test_interleaved_output_comes_while_the_ranks_run(kernel: Client, gate) -> None:
     request = kernel.start_execute(
-        f'%%mpi -n 2 --out interleaved\nlet rank = {RANK};\nprintln!("first {{rank}}");\n{gate.closed()}\nprint!("last");'
+        f'%%mpi -n 2 --out interleaved\nlet rank = {RANK};\nprintln!("first {{rank}}");\n{gate.closed}\nprint!("last");'
     )
     kernel.wait_printed(request, "[0] first 0\n")
     kernel.wait_printed(request, "[1] first 1\n")

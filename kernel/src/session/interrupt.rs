@@ -102,7 +102,13 @@ impl Interrupts {
                     outputs.interrupt();
                     asked = Some(Instant::now());
                 }
-                (None, _) => kill_children(outputs.worker_pid()),
+                (None, _) => {
+                    kill_children(outputs.worker_pid());
+                    if begun.elapsed() > PATIENCE {
+                        // A launcher that does not come to an end.
+                        ranks.end_for(Cause::Interrupted);
+                    }
+                }
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -92,6 +92,8 @@ kinds! {
     Locate = 29,
     /// JSON: the process of a rank calls `exit`, with this status, at this place.
     Exiting = 30,
+    /// The number (u32, little endian) of the rank that the leader of a group has lost first.
+    RankGone = 31,
 
     // From the kernel.
     /// A token to be sent back as `Synced`.

@@ -121,6 +121,7 @@ enum Event {
 }
 
 struct Leader {
+    kernel: UnixStream,
     ranks: Vec<UnixStream>,
     launcher: i32,
     events: Receiver<Event>,
@@ -163,8 +164,17 @@ pub fn main() -> ! {
             say(COMPLETE);
             continue;
         }
-        match start(&plan, events, sender) {
-            Ok(leader) => leader.lead(order),
+        match start(&plan, &events) {
+            Ok((ranks, launcher)) => {
+                let leader = Leader {
+                    kernel,
+                    launcher: launcher.id() as i32,
+                    ranks,
+                    events,
+                };
+                leader.listen(launcher, &sender);
+                leader.lead(&order)
+            }
             Err(why) => {
                 let frame = frames::encode(Kind::LoadFailed, 0, why.as_bytes());
                 let _the_status_says_it_too = kernel.write_all(&frame);
@@ -200,7 +210,7 @@ fn say(line: &str) -> bool {
 }
 
 /// Starts the launcher and waits for the ranks.
-fn start(plan: &Plan, events: Receiver<Event>, sender: Sender<Event>) -> Result<Leader, String> {
+fn start(plan: &Plan, events: &Receiver<Event>) -> Result<(Vec<UnixStream>, Child), String> {
     let internal = |error: io::Error| format!("the group could not begin\nwhy: {error}");
     let side = std::env::var_os(SIDE_CHANNEL).unwrap_or_default();
     // Beside the kernel's socket: a short path, in a folder that only this user may enter.
@@ -209,36 +219,16 @@ fn start(plan: &Plan, events: Receiver<Event>, sender: Sender<Event>) -> Result<
     listener.set_nonblocking(true).map_err(internal)?;
     let socket = Socket(socket);
     let (mut launcher, words) = launch(plan, &socket.0)?;
-    let joined = wait_for_ranks(plan, &listener, &mut launcher, &words);
-    let ranks = match joined {
-        Ok(ranks) => ranks,
+    let joined = wait_for_ranks(plan, &listener, &mut launcher, &words, events);
+    match joined {
+        Ok(ranks) => Ok((ranks, launcher)),
         Err(why) => {
             end_launcher(launcher.id() as i32, &mut || {
                 launcher.try_wait().is_ok_and(|status| status.is_some())
             });
-            return Err(why);
+            Err(why)
         }
-    };
-    for (number, stream) in ranks.iter().enumerate() {
-        let stream = stream.try_clone().map_err(internal)?;
-        let sender = sender.clone();
-        watch(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                let _the_leader_ends = sender.send(Event::Line(number, line));
-            }
-            let _the_leader_ends = sender.send(Event::RankGone(number));
-        });
     }
-    let pid = launcher.id() as i32;
-    watch(move || {
-        let _ = launcher.wait();
-        let _the_leader_ends = sender.send(Event::LauncherEnded);
-    });
-    Ok(Leader {
-        ranks,
-        launcher: pid,
-        events,
-    })
 }
 
 fn watch(body: impl FnOnce() + Send + 'static) {
@@ -327,6 +317,7 @@ fn wait_for_ranks(
     listener: &UnixListener,
     launcher: &mut Child,
     words: &Words,
+    events: &Receiver<Event>,
 ) -> Result<Vec<UnixStream>, String> {
     let mut ranks: Vec<Option<UnixStream>> = (0..plan.ranks).map(|_| None).collect();
     let begun = Instant::now();
@@ -372,6 +363,9 @@ fn wait_for_ranks(
                         plan.command_line()
                     ));
                 }
+                if let Ok(Event::Close) = events.try_recv() {
+                    return Err("the group was ended before it began".to_owned());
+                }
                 if begun.elapsed() > START {
                     let missing = ranks.iter().filter(|rank| rank.is_none()).count();
                     return Err(format!(
@@ -410,9 +404,29 @@ fn introduction(stream: &UnixStream) -> Option<(u32, u32)> {
 }
 
 impl Leader {
-    fn lead(mut self, first: String) -> ! {
+    /// Listens to the ranks and waits for the launcher, on threads of their own.
+    fn listen(&self, mut launcher: Child, sender: &Sender<Event>) {
+        for (number, stream) in self.ranks.iter().enumerate() {
+            let sender = sender.clone();
+            let stream = stream.try_clone();
+            watch(move || {
+                let lines = stream.map(|stream| BufReader::new(stream).lines());
+                for line in lines.into_iter().flatten().map_while(Result::ok) {
+                    let _the_leader_ends = sender.send(Event::Line(number, line));
+                }
+                let _the_leader_ends = sender.send(Event::RankGone(number));
+            });
+        }
+        let sender = sender.clone();
+        watch(move || {
+            let _ = launcher.wait();
+            let _the_leader_ends = sender.send(Event::LauncherEnded);
+        });
+    }
+
+    fn lead(mut self, first: &str) -> ! {
         // Ranks that have not answered the order in progress.
-        let mut missing = self.pass_on(&first);
+        let mut missing = self.pass_on(first);
         // What they have said meanwhile, each thing once.
         let mut said: Vec<String> = Vec::new();
         let mut end: Option<Instant> = None;
@@ -447,7 +461,12 @@ impl Leader {
                 }
                 Ok(Event::RankGone(rank)) => {
                     missing.remove(&rank);
-                    end.get_or_insert_with(|| Instant::now() + GRACE);
+                    if end.is_none() {
+                        end = Some(Instant::now() + GRACE);
+                        // The kernel may see the others go before this one.
+                        let frame = frames::encode(Kind::RankGone, 0, &(rank as u32).to_le_bytes());
+                        let _the_kernel_is_gone = self.kernel.write_all(&frame);
+                    }
                 }
                 Ok(Event::LauncherEnded) => {
                     end.get_or_insert_with(|| Instant::now() + GRACE);

@@ -177,6 +177,7 @@ impl Receiver for Outputs {
             }
             // What only ranks say, and what only the kernel says.
             Kind::Exiting
+            | Kind::RankGone
             | Kind::Sync
             | Kind::SetEnv
             | Kind::Chdir

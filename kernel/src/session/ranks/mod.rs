@@ -358,6 +358,11 @@ impl Receiver for Ranks {
                         state.leaders.insert(connection, leader);
                     }
                 }
+                Kind::RankGone => {
+                    if let Ok(number) = frame.payload.as_slice().try_into() {
+                        state.note_loss(u32::from_le_bytes(number));
+                    }
+                }
                 Kind::LoadFailed => {
                     state.launch_failed =
                         Some(String::from_utf8_lossy(&frame.payload).into_owned());
@@ -416,10 +421,7 @@ impl Receiver for Ranks {
         if let Some(number) = number
             && state.ranks.get(&number).is_some_and(is_rank)
         {
-            if state.cause.is_none() && state.lost.is_empty() {
-                state.note_states();
-            }
-            state.lost.push(number);
+            state.note_loss(number);
             if let Some(rank) = state.ranks.get_mut(&number) {
                 rank.peer = None;
                 rank.run = None;
@@ -431,6 +433,16 @@ impl Receiver for Ranks {
 }
 
 impl State {
+    /// A rank is gone, as its own connection or the leader says.
+    fn note_loss(&mut self, number: u32) {
+        if self.cause.is_none() && self.lost.is_empty() {
+            self.note_states();
+        }
+        if !self.lost.contains(&number) {
+            self.lost.push(number);
+        }
+    }
+
     /// Notes which ranks are still at it, now that one is gone or all are to end.
     fn note_states(&mut self) {
         for rank in self.ranks.values_mut() {
