@@ -157,6 +157,54 @@ def test_a_panic_on_one_rank_leaves_the_group_alive(kernel: Client) -> None:
 
 
 @needs_mpiexec
+def test_ranks_that_wait_for_one_that_panicked_are_told(kernel: Client) -> None:
+    kernel.run(f"%%mpi -n 3\nlet rank = {RANK};")
+    request = kernel.start_execute(
+        "%%mpi\nif rank == 1 { panic!(\"early\") }\nloop { std::thread::sleep(Duration::from_millis(10)); }"
+    )
+    kernel.wait_printed(
+        request, "rank 1 panicked (early), and ranks 0,2 went on for 3 s since", name="stderr"
+    )
+    kernel.interrupt()
+    kernel.collect(request).expect_error("Interrupted")
+    result = kernel.run("%%mpi\nrank")
+    result.equal(result.stdout, "[0] 0\n[1] 1\n[2] 2\n")
+
+
+@needs_mpiexec
+def test_statics_dependencies_and_clearing_reach_the_ranks(start_kernel) -> None:
+    kernel = start_kernel()
+    kernel.run(
+        "use std::sync::atomic::{AtomicU32, Ordering::SeqCst};\n"
+        "static COUNT: AtomicU32 = AtomicU32::new(5);\npub mod inner { pub fn g() -> u8 { 3 } }\n"
+        "trait Twice { fn twice(&self) -> u8; }\nimpl Twice for u8 { fn twice(&self) -> u8 { 2 * *self } }"
+    )
+    result = kernel.run("%%mpi -n 2\n(COUNT.fetch_add(1, SeqCst), inner::g().twice())")
+    result.equal(result.stdout, "[0,1] (5, 6)\n")
+    result = kernel.run("%%mpi\nlet kept = 1;\nCOUNT.load(SeqCst)")
+    result.equal(result.stdout, "[0,1] 6\n")
+    result = kernel.run("COUNT.load(SeqCst)")
+    result.equal(result.text, "5")
+    kernel.run(":clear")
+    for name in ("inner::g()", "kept"):
+        kernel.execute(f"%%mpi -n 2\n{name}").expect_error()
+    kernel.run("fn after() -> u8 { 9 }")
+    result = kernel.run("%%mpi -n 2\nafter()")
+    result.equal(result.stdout, "[0,1] 9\n")
+
+
+@needs_mpiexec
+def test_a_panic_in_a_function_of_an_ordinary_cell_names_its_line(start_kernel) -> None:
+    kernel = start_kernel()
+    kernel.run("// first\nfn one() -> u32 { 1 }")
+    kernel.run("\n\npub fn fails(n: u32) -> u32 {\n    if n > 0 { panic!(\"at {n}\") }\n    one()\n}")
+    count = kernel.run("fn last() {}").count
+    kernel.run(f"%%mpi -n 2\nlet rank = {RANK};")
+    result = kernel.execute("%%mpi\nfails(rank);").expect_error("Panic")
+    result.has(f"in cell [{count - 1}], line 4", result.traceback)
+
+
+@needs_mpiexec
 @pytest.mark.parametrize(
     ("end", "told"),
     [
@@ -172,14 +220,13 @@ def test_a_rank_that_ends_fails_the_cell_soon(kernel: Client, end: str, told: st
     assert len(processes) >= 4
     begun = time.monotonic()
     result = kernel.execute(
-        f"%%mpi\nif rank == 1 {{ {end}; }}\nif rank == 2 {{ std::thread::sleep(Duration::from_secs(60)) }}"
+        f"%%mpi\nif rank == 1 {{ std::thread::sleep(Duration::from_millis(500)); {end}; }}\nif rank == 2 {{ std::thread::sleep(Duration::from_secs(60)) }}"
     ).expect_error("RankEnded")
     assert time.monotonic() - begun < 10
     result.equal(result.evalue, told)
     result.has("rank 0 finished; rank 2 had not finished", result.traceback)
     result.has("variables of all ranks are gone", result.traceback)
-    ranks = [process for process in processes if process.pid in {p.pid for p in processes}]
-    assert not still_there(ranks, 5)
+    assert not still_there(processes, 5)
     if "exit(" in end:
         result.matches(r"called exit in cell \[\d+\], line 2", result.traceback)
     kernel.execute("%%mpi\nrank").expect_error()

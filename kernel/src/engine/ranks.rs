@@ -7,8 +7,8 @@
 //! What the session's ordinary cells define is known to it too: before a cell of the ranks it compiles the
 //! items, and follows the commands, that have come since the last one. Variables stay where they are.
 
-use super::cell::{self, Prepared};
-use super::{Content, Driver, Engine, Failure, context, driver, template};
+use super::cell::{self, Prepared, Statement};
+use super::{Content, Driver, Engine, Failure, context, driver, lock, template};
 use crate::worker::group;
 use std::path::PathBuf;
 
@@ -114,6 +114,12 @@ impl Engine {
         self.with_analyzer_of(main, |engine| engine.run(number, text, cell))
     }
 
+    /// Whether the user has cleared everything since so much was defined.
+    pub fn is_cleared_since(&self, known: usize) -> bool {
+        let new = self.definitions.get(known..).unwrap_or_default();
+        new.iter().any(|one| one.is_clear)
+    }
+
     /// Compiles what the session's cells have defined from `known` on; returns how much that is now, and what
     /// could not be taken over.
     pub fn take_definitions(&mut self, main: &mut Engine, known: usize) -> (usize, Vec<String>) {
@@ -132,7 +138,7 @@ impl Engine {
         let own = self.definitions.len();
         self.set_compiler_settings(main.compiler_settings());
         self.with_analyzer_of(main, |engine| {
-            if begin > known && new.first().is_some_and(|first| first.is_clear) {
+            if new.first().is_some_and(|first| first.is_clear) {
                 let _the_rest_tells = engine.run(0, ":clear", ":clear");
             }
             for batch in batches(new) {
@@ -177,12 +183,24 @@ impl Engine {
                 text.push_str(item.trim_end());
                 text.push('\n');
             }
-            // As if each had been a cell, so that its lines are found.
-            let own = definitions.text();
-            let prepared = cell::prepare(&own, false);
-            self.locator.begin(definitions.cell, &prepared);
         }
-        self.run(last.cell, &text, &text).is_ok()
+        if self.run(last.cell, &text, &text).is_err() {
+            return false;
+        }
+        // From here on each item is known as that of its own cell.
+        for definitions in batch {
+            let statements: Vec<Statement> = definitions
+                .items
+                .iter()
+                .map(|(line, _, item)| Statement {
+                    line: *line,
+                    text: format!("{}\n", item.trim_end()),
+                    is_item: true,
+                })
+                .collect();
+            lock(&self.locator.map).begin(definitions.cell, &statements);
+        }
+        true
     }
 }
 

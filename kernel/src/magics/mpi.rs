@@ -239,6 +239,10 @@ impl Options {
     /// The code for all ranks. With `--only` it stands in a block that the others pass by: evcxr has one list
     /// of variables for all ranks, so what some define cannot be kept.
     fn code(&self, call: &Call<'_>) -> String {
+        if call.body.is_none_or(|body| body.trim().is_empty()) {
+            // It only starts the group.
+            return "();".to_owned();
+        }
         if self.only.is_empty() {
             return call.code();
         }

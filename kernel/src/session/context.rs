@@ -325,7 +325,7 @@ impl<'a> CellContext<'a> {
         if let Some(text) = group.notice_loss()? {
             shared.outputs.text("stderr", &text);
         }
-        let failed = group.take_definitions(engine);
+        let failed = group.take_definitions(engine)?;
         if shared.interrupts.requested() {
             return Err(failure::interrupted(false));
         }

@@ -10,6 +10,7 @@
 //!
 //! `build.rs` asks the linker to export the names.
 
+use super::frames;
 use super::{channel, profile};
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
@@ -61,12 +62,13 @@ pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, count: usize) -> i
         return match channel::read_stdin(buffer) {
             Ok(count) => count as isize,
             Err(channel::NoInput::NotAllowed) => {
-                take(
-                    2,
-                    b"stdin: this front end takes no input\n\
+                let rank: &[u8] = b"stdin: a rank of a group has no input\n\
+                      why: nobody can type to one of many\n\
+                      do:  give the value in the cell\n";
+                let any: &[u8] = b"stdin: this front end takes no input\n\
                       why: the request was sent with allow_stdin = false, as headless runs do\n\
-                      do:  give the value in the cell, or run it in JupyterLab or VS Code\n",
-                );
+                      do:  give the value in the cell, or run it in JupyterLab or VS Code\n";
+                take(2, if frames::is_rank() { rank } else { any });
                 // SAFETY: errno belongs to the calling thread.
                 unsafe { *libc::__errno_location() = libc::EOPNOTSUPP };
                 -1

@@ -61,7 +61,7 @@ impl Outcome {
 }
 
 /// `rank 2`, `ranks 0-2`.
-fn named(ranks: &[u32]) -> String {
+pub fn named(ranks: &[u32]) -> String {
     let noun = if ranks.len() == 1 { "rank" } else { "ranks" };
     format!("{noun} {}", numbers(ranks))
 }
@@ -73,8 +73,6 @@ impl Told {
             "panicked"
         } else if self.user_error.is_some() {
             "returned an error"
-        } else if self.was_running {
-            "had not finished"
         } else if self.ended {
             "finished"
         } else if self.begun {
@@ -222,22 +220,19 @@ fn lost(outcome: &Outcome, cells: &Cells) -> CellError {
                 .to_owned(),
         )
     };
-    let verb = if same.len() > 1 {
+    let what = if same.len() > 1 {
         what.replacen("was ", "were ", 1)
+            .replacen("is gone", "are gone", 1)
+            .replacen("its process", "their processes", 1)
     } else {
         what
-    };
-    let verb = if same.len() > 1 {
-        verb.replacen("is gone", "are gone", 1)
-    } else {
-        verb
     };
     let others = outcome
         .others(&same)
         .map_or(String::new(), |others| format!("\nothers: {others}"));
     let mut error = CellError::new(
         "RankEnded",
-        format!("{who} {verb}\nwhy: {why}{others}\ndo:  {ENDED}"),
+        format!("{who} {what}\nwhy: {why}{others}\ndo:  {ENDED}"),
     );
     error.traceback.extend(failure::excerpt(place, cells));
     error

@@ -1,6 +1,6 @@
 //! The engine of the ranks, and the life of their group.
 
-use super::{Form, Outcome, Ranks, failure, watch_time};
+use super::{Form, Outcome, Ranks, failure, watch};
 use crate::engine::{Content, Engine, Failure, RankSettings};
 use crate::session::Shared;
 use crate::session::failure::{CellError, Cells, from_engine};
@@ -111,11 +111,18 @@ impl Group {
         )))
     }
 
-    /// Takes over what the session's cells have defined since the last time; returns what could not be.
-    pub fn take_definitions(&mut self, main: &mut Engine) -> Vec<String> {
+    /// Takes over what the session's cells have defined since the last time; returns what could not be. If the
+    /// user has cleared everything, so do the ranks.
+    ///
+    /// # Errors
+    /// The process of the engine cannot be replaced.
+    pub fn take_definitions(&mut self, main: &mut Engine) -> Result<Vec<String>, CellError> {
+        if main.is_cleared_since(self.known) {
+            self.end()?;
+        }
         let (known, failed) = self.engine.take_definitions(main, self.known);
         self.known = known;
-        failed
+        Ok(failed)
     }
 
     /// Runs a cell on all ranks; starts a group if there is none, or not the one asked for.
@@ -134,9 +141,7 @@ impl Group {
             self.set_plan(&wanted)?;
         }
         self.ranks.begin(request.form);
-        if let Some(limit) = request.limit {
-            watch_time(&self.ranks, limit);
-        }
+        watch(&self.ranks, request.limit);
         let result = self
             .engine
             .run_on_ranks(main, cell.number, cell.text, cell.cell);

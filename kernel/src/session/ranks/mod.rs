@@ -116,9 +116,7 @@ struct Told {
     interrupted: bool,
     lost_variables: Vec<String>,
     times: RunTimes,
-    /// It is gone; whether it had not yet answered when the first one went.
     gone: bool,
-    was_running: bool,
 }
 
 /// A rank's process called `exit`.
@@ -280,7 +278,6 @@ impl Ranks {
                 return;
             }
             state.cause = Some(cause);
-            state.note_states();
         }
         self.end();
     }
@@ -435,19 +432,33 @@ impl Receiver for Ranks {
 impl State {
     /// A rank is gone, as its own connection or the leader says.
     fn note_loss(&mut self, number: u32) {
-        if self.cause.is_none() && self.lost.is_empty() {
-            self.note_states();
-        }
         if !self.lost.contains(&number) {
             self.lost.push(number);
         }
     }
 
-    /// Notes which ranks are still at it, now that one is gone or all are to end.
-    fn note_states(&mut self) {
-        for rank in self.ranks.values_mut() {
-            rank.told.was_running = rank.run.is_some();
-        }
+    /// What is said when ranks go on after others have panicked.
+    fn who_goes_on(&self) -> Option<String> {
+        let which = |holds: fn(&Rank) -> bool| -> Vec<u32> {
+            let found = self.ranks.iter().filter(|(_, rank)| holds(rank));
+            found.map(|(number, _)| *number).collect()
+        };
+        let panicked = which(|rank| rank.told.panic.is_some());
+        let running = which(|rank| rank.run.is_some() && rank.told.panic.is_none());
+        let message = self
+            .ranks
+            .values()
+            .find_map(|rank| rank.told.panic.as_ref())
+            .map_or("", |report| &report.message);
+        let text = || {
+            format!(
+                "{} panicked ({message}), and {} went on for {} s since: if they wait for it, interrupt the cell\n",
+                failure::named(&panicked),
+                failure::named(&running),
+                PATIENCE.as_secs(),
+            )
+        };
+        (!running.is_empty()).then(text)
     }
 }
 
@@ -608,31 +619,54 @@ impl Rank {
     }
 }
 
-/// Ends the group when the cell in progress has run for so long.
-fn watch_time(ranks: &Arc<Ranks>, limit: Duration) {
+/// How long ranks may go on after another one has panicked before the user is told.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Watches the cell in progress: ends the group when it has run for so long, and tells when ranks go on after
+/// another has panicked, for which they may wait in vain.
+fn watch(ranks: &Arc<Ranks>, limit: Option<Duration>) {
     let ranks = Arc::clone(ranks);
     let cell = ranks.lock().cells;
     // Without a thread there is no limit, and the user can interrupt.
     let _ = std::thread::Builder::new()
-        .name("time-limit".to_owned())
+        .name("watch-ranks".to_owned())
         .spawn(move || {
             let mut begun: Option<Instant> = None;
+            let mut panicked: Option<Instant> = None;
+            let mut is_told = false;
             loop {
-                std::thread::sleep(Duration::from_millis(20));
                 {
                     let state = ranks.lock();
-                    if !state.running || state.cells != cell {
+                    let is_over = |state: &mut State| !state.running || state.cells != cell;
+                    let mut state = ranks.wait_while(state, STEP, |state| !is_over(state));
+                    if is_over(&mut state) {
                         return;
+                    }
+                    if panicked.is_none()
+                        && state.ranks.values().any(|rank| rank.told.panic.is_some())
+                    {
+                        panicked = Some(Instant::now());
+                    }
+                    if !is_told && panicked.is_some_and(|since| since.elapsed() > PATIENCE) {
+                        is_told = true;
+                        let text = state.who_goes_on();
+                        drop(state);
+                        ranks.outputs.text("stderr", &text.unwrap_or_default());
                     }
                 }
                 // Compiling does not count, nor does starting the group.
                 if begun.is_none() && ranks.is_running() {
                     begun = Some(Instant::now());
                 }
-                if begun.is_some_and(|begun| begun.elapsed() >= limit) {
+                if let (Some(begun), Some(limit)) = (begun, limit)
+                    && begun.elapsed() >= limit
+                {
                     ranks.end_for(Cause::TimedOut(limit));
                     return;
                 }
             }
         });
 }
+
+/// How often the watch looks.
+const STEP: Duration = Duration::from_millis(20);
