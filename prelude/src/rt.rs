@@ -240,7 +240,7 @@ pub fn render_png(svg: &str, scale: f64) -> Result<Vec<u8>, String> {
 
 /// Where in a cell this is: `cell [3], line 2`. None outside of cells, and where there is no kernel to ask. Takes a
 /// moment: the kernel knows, and answers when it has seen all that was printed before.
-pub(crate) fn locate(location: &'static Location<'static>) -> Option<String> {
+fn locate(location: &'static Location<'static>) -> Option<String> {
     let host = host()?;
     let file = location.file();
     let mut out = [0_u8; 64];
@@ -258,6 +258,11 @@ pub(crate) fn locate(location: &'static Location<'static>) -> Option<String> {
     };
     let text = std::str::from_utf8(out.get(..length)?).ok()?;
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A line as a message names it: `cell [3], line 2`; outside of cells the file's line.
+pub(crate) fn place(location: &'static Location<'static>) -> String {
+    locate(location).unwrap_or_else(|| format!("{}:{}", location.file(), location.line()))
 }
 
 /// Writes out what std still holds of a line without its newline, so that frames come after it.

@@ -71,11 +71,7 @@ impl fmt::Display for Call {
             (Some(root), None) => write!(formatter, " with root {}", root.0)?,
             _ => {}
         }
-        // In a notebook the kernel knows the cell's line, which is not the one of the generated file.
-        if !rt::has_host() {
-            write!(formatter, " ({})", self.location)?;
-        }
-        Ok(())
+        write!(formatter, " ({})", rt::place(self.location))
     }
 }
 

@@ -9,12 +9,7 @@ use crate::rt;
 #[cold]
 #[track_caller]
 pub(super) fn panic_with(circle: &[Link]) -> ! {
-    panic!("{}", report(circle, place))
-}
-
-/// `cell [3], line 2`; outside of cells as the compiler names it.
-pub(super) fn place(place: Place) -> String {
-    rt::locate(place).unwrap_or_else(|| format!("{}:{}", place.file(), place.line()))
+    panic!("{}", report(circle, rt::place))
 }
 
 fn report(circle: &[Link], place: impl Fn(Place) -> String) -> String {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
-use super::deadlock::place;
 use super::info::{self, Info, State};
 use super::{system, waits};
 use crate::display::{Bundle, Show};
+use crate::rt::place;
 use crate::table::Table;
 
 /// What was known of a thread when [`list`] looked.
