@@ -38,6 +38,7 @@ mod json;
 pub mod local;
 pub mod models;
 pub mod mpi;
+mod panics;
 pub mod plot;
 pub mod processes;
 pub mod progress;

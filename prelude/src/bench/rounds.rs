@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::error::BenchError;
 use super::timeit::calibrate;
-use crate::interrupt;
+use crate::{interrupt, panics};
 
 /// Several things to measure, by their places.
 pub(super) struct Rounds<'a> {
@@ -108,13 +108,7 @@ fn message_unless(is_interrupted: bool, payload: Box<dyn Any + Send>) -> String 
     if is_interrupted {
         resume_unwind(payload);
     }
-    message(&*payload)
-}
-
-/// The text of a panic. Only `panic_any` makes one without a text.
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = panics::text(&*payload);
     text.unwrap_or("a panic without a text").to_owned()
 }
 
@@ -182,7 +176,13 @@ mod tests {
 
     #[test]
     fn a_panic_may_have_no_text() {
-        assert_eq!(message(&5_u8), "a panic without a text");
-        assert_eq!(message(&String::from("owned")), "owned");
+        assert_eq!(
+            message_unless(false, Box::new(5_u8)),
+            "a panic without a text"
+        );
+        assert_eq!(
+            message_unless(false, Box::new(String::from("owned"))),
+            "owned"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::interrupt;
+use crate::{interrupt, panics};
 
 /// Why a task has no result. Clones are cheap.
 #[derive(Clone)]
@@ -91,11 +91,8 @@ pub(crate) fn panic_error(payload: &(dyn Any + Send)) -> TaskError {
     if interrupt::is_interrupt(payload) {
         return TaskError::Interrupted;
     }
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    TaskError::Panicked(Arc::from(message.unwrap_or("Box<dyn Any>")))
+    let message = panics::text(payload).unwrap_or("Box<dyn Any>");
+    TaskError::Panicked(Arc::from(message))
 }
 
 /// Why there is no pool.

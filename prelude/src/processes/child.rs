@@ -20,7 +20,7 @@ use super::message::{self, Packet};
 use super::outcome::Outcome;
 use super::registry;
 use super::start::{CHILD, LINK, WORK};
-use crate::{json, rt};
+use crate::{json, panics, rt};
 
 /// What a child is told first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -196,11 +196,8 @@ pub(crate) fn caught(body: impl FnOnce() -> Outcome) -> Outcome {
 
 /// The text of a panic.
 pub(crate) fn message_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned())
+    let text = panics::text(payload);
+    text.unwrap_or("a value that is no text").to_owned()
 }
 
 /// Ends this process as a program ends: its own children first, then what is still to be written.

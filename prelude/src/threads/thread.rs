@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::info::{self, Info, State, ThreadInfo};
 use super::waits::{self, Place};
-use crate::interrupt;
 use crate::runnable::Runnable;
+use crate::{interrupt, panics};
 
 /// A thread that runs a closure, or something [`Runnable`]. Clones are the same thread.
 ///
@@ -205,9 +205,8 @@ impl<R> Shared<R> {
             Ok(value) => Outcome::Value(value),
             Err(panic) if interrupt::is_interrupt(&*panic) => Outcome::Interrupted,
             Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                Outcome::Panicked(text.unwrap_or_else(|| "a value that is no text".to_owned()))
+                let text = panics::text(&*panic).unwrap_or("a value that is no text");
+                Outcome::Panicked(text.to_owned())
             }
         };
         *self.outcome.lock() = outcome;
