@@ -114,33 +114,34 @@ pub unsafe extern "C" fn allgather(
     }
 }
 
-pub unsafe extern "C" fn alltoall(
-    send: *const Part,
-    receive: *const Part,
-    data: u32,
-    comm: Handle,
-) -> c_int {
-    let (data, comm) = (codes::datatype(data), MPI_Comm::of(comm));
-    // SAFETY: the prelude has compared the buffers with the counts.
-    unsafe {
-        let (s, r) = (&*send, &*receive);
-        if s.counts.is_null() {
-            ffi::MPI_Alltoall(s.buffer, s.count, data, r.buffer, r.count, data, comm)
-        } else {
-            ffi::MPI_Alltoallv(
-                s.buffer,
-                s.counts,
-                s.displacements,
-                data,
-                r.buffer,
-                r.counts,
-                r.displacements,
-                data,
-                comm,
-            )
+/// A call in which everybody sends a piece to everybody, and its form with counts.
+macro_rules! exchange {
+    ($name:ident $plain:ident $vector:ident) => {
+        pub unsafe extern "C" fn $name(
+            send: *const Part,
+            receive: *const Part,
+            data: u32,
+            comm: Handle,
+        ) -> c_int {
+            let (data, comm) = (codes::datatype(data), MPI_Comm::of(comm));
+            // SAFETY: the prelude has compared the buffers with the counts.
+            unsafe {
+                let (s, r) = (&*send, &*receive);
+                let (to, from) = (s.buffer, r.buffer);
+                if s.counts.is_null() {
+                    ffi::$plain(to, s.count, data, from, r.count, data, comm)
+                } else {
+                    let (s_counts, s_at) = (s.counts, s.displacements);
+                    let (r_counts, r_at) = (r.counts, r.displacements);
+                    ffi::$vector(to, s_counts, s_at, data, from, r_counts, r_at, data, comm)
+                }
+            }
         }
-    }
+    };
 }
+pub(crate) use exchange;
+
+exchange!(alltoall MPI_Alltoall MPI_Alltoallv);
 
 pub unsafe extern "C" fn reduce(
     send: *const c_void,

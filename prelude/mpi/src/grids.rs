@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 use mpi::ffi::{self, MPI_Comm};
 
 use crate::codes::{self, Raw as _};
+use crate::collective::exchange;
 use crate::groups::made;
 use crate::table::{Handle, Part};
 
@@ -174,30 +175,4 @@ pub unsafe extern "C" fn neighbor_allgather(
     unsafe { ffi::MPI_Neighbor_allgather(send, count, data, receive, count, data, comm) }
 }
 
-pub unsafe extern "C" fn neighbor_alltoall(
-    send: *const Part,
-    receive: *const Part,
-    data: u32,
-    comm: Handle,
-) -> c_int {
-    let (data, comm) = (codes::datatype(data), MPI_Comm::of(comm));
-    // SAFETY: the prelude has compared the buffers with the counts.
-    unsafe {
-        let (s, r) = (&*send, &*receive);
-        if s.counts.is_null() {
-            ffi::MPI_Neighbor_alltoall(s.buffer, s.count, data, r.buffer, r.count, data, comm)
-        } else {
-            ffi::MPI_Neighbor_alltoallv(
-                s.buffer,
-                s.counts,
-                s.displacements,
-                data,
-                r.buffer,
-                r.counts,
-                r.displacements,
-                data,
-                comm,
-            )
-        }
-    }
-}
+exchange!(neighbor_alltoall MPI_Neighbor_alltoall MPI_Neighbor_alltoallv);
