@@ -88,6 +88,11 @@ pub struct DeviceInfo {
     pub forkline: &'static str,
 }
 
+/// How many processors this process may use. Heeds the affinity mask and the quotas of control groups, version 1 and 2.
+pub(crate) fn cpus_usable() -> Option<usize> {
+    thread::available_parallelism().ok().map(usize::from)
+}
+
 /// Finds out about the machine. Takes about a millisecond; the first call also runs `mpiexec --version`, if
 /// there is one, for a second at most.
 #[doc(alias = "cpu_count")]
@@ -109,8 +114,7 @@ fn facts() -> DeviceInfo {
         cpu_model: cpu::model(&cpuinfo),
         cores_physical: cpu::cores_physical(&cpuinfo),
         cores_logical: Some(fields(&cpuinfo, "processor").count()).filter(|&n| n > 0),
-        // Heeds the affinity mask and the quotas of control groups, version 1 and 2.
-        cpus_usable: thread::available_parallelism().ok().map(usize::from),
+        cpus_usable: cpus_usable(),
         caches: cpu::caches(&cpus.join("cpu0/cache")),
         numa_nodes: cpu::numa_nodes(Path::new("/sys/devices/system/node")),
         frequency_mhz: cpu::frequency_now(cpus, &cpuinfo),

@@ -30,7 +30,6 @@
 mod report;
 mod rows;
 
-use std::thread;
 use std::time::Duration;
 
 use super::error::BenchError;
@@ -38,6 +37,7 @@ use super::rounds::Rounds;
 use super::timeit::clock;
 use super::timing::Timing;
 use super::units::counted;
+use crate::device;
 
 pub use rows::{Scaling, ScalingKind, ScalingRow};
 
@@ -191,12 +191,10 @@ impl ScalingOptions {
         let timings = measured
             .into_iter()
             .map(|thing| Timing::of_checked(thing.samples, thing.loops));
-        // Heeds the affinity mask and the quotas of control groups, as `device::info` does.
-        let n_cores = thread::available_parallelism().ok().map(usize::from);
         Scaling::of(
             kind,
             workers.iter().copied().zip(timings).collect(),
-            n_cores,
+            device::cpus_usable(),
         )
     }
 }
@@ -212,7 +210,7 @@ mod tests {
             .rounds(2)
             .strong([2, 1, 2], |p| {
                 order.push(p);
-                thread::sleep(Duration::from_millis(6));
+                std::thread::sleep(Duration::from_millis(6));
             })
             .unwrap();
         let (before, rounds) = order.split_at(order.len() - 4);

@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
 use super::{Executor, Future, PoolError, Promise, Results};
-use crate::processes::Message;
+use crate::processes::{Message, cpu_count};
 use crate::{Function, interrupt, rt};
 
 /// What is queued. Dropped without being called it fails its future.
@@ -79,7 +79,7 @@ impl Builder {
     /// Zero workers were asked for, or the system has no more threads.
     pub fn build(self) -> Result<ThreadPool, PoolError> {
         static POOLS: AtomicUsize = AtomicUsize::new(0);
-        let wanted = self.workers.unwrap_or_else(usable_processors);
+        let wanted = self.workers.unwrap_or_else(cpu_count);
         if wanted == 0 {
             return Err(PoolError::NoWorkers);
         }
@@ -118,11 +118,6 @@ impl Builder {
         }
         Ok(pool)
     }
-}
-
-/// How many processors this process may use.
-pub(crate) fn usable_processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Shared {
@@ -303,7 +298,7 @@ impl ThreadPool {
 impl Default for ThreadPool {
     /// One thread for each processor that this process may use.
     fn default() -> Self {
-        ThreadPool::new(usable_processors())
+        ThreadPool::new(cpu_count())
     }
 }
 

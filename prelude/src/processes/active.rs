@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::known::{ENDED, ENDS, Shared, describe};
+use super::known::{ENDED, ENDS, Known, describe};
 use super::process::Process;
 use super::{ProcessError, registry};
 use crate::interrupt;
 
 /// A process that runs, as [`active_children`] lists it: what can be done with it without knowing its value's type.
 pub struct ActiveChild {
-    shared: Arc<Shared>,
+    shared: Arc<Known>,
 }
 
 impl ActiveChild {
@@ -65,32 +65,24 @@ pub fn active_children() -> Vec<ActiveChild> {
 /// One has not been started, or another process started it.
 pub fn wait_any<R>(processes: &[&Process<R>]) -> Result<Vec<usize>, ProcessError> {
     for process in processes {
-        process
-            .shared
-            .wait(Some(Instant::now()), Duration::ZERO)
-            .map_or_else(
-                |error| match error {
-                    ProcessError::TimedOut { .. } => Ok(()),
-                    error => Err(error),
-                },
-                |_| Ok(()),
-            )?;
+        match process.wait_timeout(Duration::ZERO) {
+            Ok(_) | Err(ProcessError::TimedOut { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     if processes.is_empty() {
         return Ok(Vec::new());
     }
     let found = interrupt::wait(None, |slice| {
         let ends = ENDS.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = || -> Vec<usize> {
-            let has_ended = |place: &usize| processes[*place].exit_code().is_some();
-            (0..processes.len()).filter(has_ended).collect()
-        };
-        let found = ended();
-        if !found.is_empty() {
-            return Some(found);
+        let has_ended = |place: &usize| processes[*place].exit_code().is_some();
+        let found: Vec<usize> = (0..processes.len()).filter(has_ended).collect();
+        if found.is_empty() {
+            // The next look is at once.
+            let _unlocked = ENDED.wait_timeout(ends, slice);
+            return None;
         }
-        let _unlocked = ENDED.wait_timeout(ends, slice);
-        Some(ended()).filter(|found| !found.is_empty())
+        Some(found)
     });
     Ok(found.unwrap_or_default())
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::linux;
+use super::registry::cpu_count;
 use super::shared::{Held, Layout, Mutex, Shared, handle};
 use crate::interrupt;
 
@@ -16,8 +17,7 @@ const SPINS: u32 = 500;
 fn n_cpus() -> usize {
     static KNOWN: AtomicUsize = AtomicUsize::new(0);
     if KNOWN.load(Ordering::Relaxed) == 0 {
-        let found = std::thread::available_parallelism().map_or(1, usize::from);
-        KNOWN.store(found, Ordering::Relaxed);
+        KNOWN.store(cpu_count(), Ordering::Relaxed);
     }
     KNOWN.load(Ordering::Relaxed)
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::child::{self, Start};
 use super::entry::Failure;
-use super::known::Shared;
+use super::known::Known;
 use super::message::{self, Message};
 use super::outcome::Outcome;
 use super::process::{Process, attend_fork};
@@ -40,7 +40,7 @@ use crate::{interrupt, rt};
 /// # Errors
 /// The system gives no process, or the caller is a thread of rayon's, which cannot be copied.
 pub fn fork<R: Message>(body: impl FnOnce() -> R) -> Result<Process<R>, ProcessError> {
-    let shared = Shared::new(None, None, None);
+    let shared = Known::new(None);
     let failed = |error| ProcessError::Start {
         name: shared.name(),
         error,

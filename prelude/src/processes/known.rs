@@ -15,7 +15,7 @@ use super::{ProcessError, registry};
 use crate::{interrupt, rt};
 
 /// What all who know a process share.
-pub(crate) struct Shared {
+pub(crate) struct Known {
     identity: Vec<u64>,
     /// The process that made it.
     owner: u32,
@@ -49,20 +49,14 @@ pub(super) static ENDED: Condvar = Condvar::new();
 /// The stack of the thread that attends to a child: a buffer, and whatever a message needs.
 pub(crate) const ATTENDANT_STACK: usize = 256 * 1024;
 
-impl Shared {
-    pub fn new(
-        name: Option<String>,
-        phase_order: Option<Result<Packet, MessageError>>,
-        entry: Option<Entry>,
-    ) -> Shared {
+impl Known {
+    /// Of a process with the next number. A copy of this process has no order.
+    pub fn new(order: Option<Result<Order, MessageError>>) -> Known {
         let identity = registry::next_identity();
-        let order = phase_order
-            .zip(entry)
-            .map(|(arguments, entry)| arguments.map(|arguments| Order { entry, arguments }));
-        Shared {
+        Known {
             owner: std::process::id(),
             state: Mutex::new(State {
-                name: name.unwrap_or_else(|| registry::numbered("Process", &identity)),
+                name: registry::numbered("Process", &identity),
                 is_daemon: false,
                 phase: Phase::Created(order),
                 outcome: None,
@@ -108,7 +102,7 @@ impl Shared {
     }
 
     /// Attends to a child that runs, on a thread of its own.
-    pub fn attend(self: Arc<Shared>, mut ends: Ends, packets: Vec<Packet>) -> std::io::Result<()> {
+    pub fn attend(self: Arc<Known>, mut ends: Ends, packets: Vec<Packet>) -> std::io::Result<()> {
         self.state().phase = Phase::Running(ends.pid);
         registry::running().push(Arc::clone(&self));
         let shared = Arc::clone(&self);
@@ -148,7 +142,7 @@ impl Shared {
         Ok(())
     }
 
-    pub fn end(self: &Arc<Shared>, ends: &Ends, outcome: Option<Outcome>) {
+    pub fn end(self: &Arc<Known>, ends: &Ends, outcome: Option<Outcome>) {
         {
             let mut state = self.state();
             let code = ends.reap();
@@ -217,7 +211,7 @@ impl Shared {
 }
 
 /// `<Process name="Process-1" pid=4711 started daemon>`.
-pub(super) fn describe(shared: &Shared, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn describe(shared: &Known, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let state = shared.state();
     write!(out, "<Process name={:?}", state.name)?;
     match state.phase {

@@ -268,8 +268,26 @@ plain!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize, f32, f64);
 
 /// How many descriptors fit into one message (the kernel's SCM_MAX_FD is 253).
 pub(crate) const MOST_DESCRIPTORS: usize = 250;
-/// Length of the bytes, number of descriptors.
-const HEADER: usize = 16;
+/// How long [`header`] is.
+pub(super) const HEADER: usize = 16;
+
+/// What a message begins with: how many bytes and how many descriptors it has.
+pub(super) fn header(bytes: usize, descriptors: usize) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(&(bytes as u64).to_le_bytes());
+    header[8..].copy_from_slice(&(descriptors as u64).to_le_bytes());
+    header
+}
+
+/// The two numbers of a [`header`].
+pub(super) fn read_header(header: &[u8; HEADER]) -> (usize, usize) {
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&header[at..at + 8]);
+        usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX)
+    };
+    (number(0), number(8))
+}
 
 /// Writes a packet to a stream socket. Waits until the reader takes it; an interrupt of the cell ends the wait.
 ///
@@ -282,9 +300,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Packet) -> io::Result<()> {
             format!("one message carries at most {MOST_DESCRIPTORS} handles"),
         ));
     }
-    let mut header = [0; HEADER];
-    header[..8].copy_from_slice(&(packet.bytes.len() as u64).to_le_bytes());
-    header[8..].copy_from_slice(&(packet.descriptors.len() as u64).to_le_bytes());
+    let header = header(packet.bytes.len(), packet.descriptors.len());
     let descriptors: Vec<RawFd> = packet.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let total = HEADER + packet.bytes.len();
     let mut sent = 0;
@@ -312,12 +328,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Packet>> {
     if !receive_exactly(socket, &mut header, &mut descriptors)? {
         return Ok(None);
     }
-    let number = |at: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&header[at..at + 8]);
-        usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX)
-    };
-    let (length, count) = (number(0), number(8));
+    let (length, count) = read_header(&header);
     let mut bytes = Vec::new();
     bytes
         .try_reserve_exact(length)

@@ -3,7 +3,7 @@
 
 use super::ProcessError;
 use super::entry::Failure;
-use super::message::Packet;
+use super::message::{self, Message, Packet};
 
 /// What came of one run of a function.
 #[derive(Debug)]
@@ -47,9 +47,12 @@ impl Outcome {
         }
     }
 
-    /// The same for all but a value, which is there once.
-    pub fn clone_text(&self) -> Outcome {
+    /// What a later call is given: the same again, but for a value, which is there once unless it is empty.
+    pub fn for_later(&self) -> Outcome {
         match self {
+            Outcome::Value(packet) if packet.bytes.is_empty() && packet.descriptors.is_empty() => {
+                Outcome::Value(Packet::default())
+            }
             Outcome::Value(_) | Outcome::Taken => Outcome::Taken,
             Outcome::Panicked(text) => Outcome::Panicked(text.clone()),
             Outcome::Arguments(text) => Outcome::Arguments(text.clone()),
@@ -68,7 +71,14 @@ impl Outcome {
         }
     }
 
-    /// The value, or why there is none.
+    /// The value as it was before it travelled, or why there is none.
+    pub fn into_value<T: Message>(self, name: &str) -> Result<T, ProcessError> {
+        self.into_result(name).and_then(|packet| {
+            message::decode(packet).map_err(|error| ProcessError::result(name, &error))
+        })
+    }
+
+    /// The value's bytes, or why there are none.
     pub fn into_result(self, name: &str) -> Result<Packet, ProcessError> {
         let name = name.to_owned();
         match self {

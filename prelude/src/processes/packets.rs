@@ -14,14 +14,12 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use super::linux;
-use super::message::{self, MOST_DESCRIPTORS, Packet};
+use super::message::{self, HEADER, MOST_DESCRIPTORS, Packet};
 use crate::interrupt;
 
 /// What a packet has of a message; the system's limit is some 200 KiB. A writer is held up when a few packets wait,
 /// so this is also what keeps many large messages from being on their way at the same time.
 const WITHIN: usize = 32 << 10;
-/// Length of the whole message; number of its handles.
-const HEADER: usize = 16;
 
 /// One end of a connection.
 pub(crate) struct Socket(OwnedFd);
@@ -78,9 +76,8 @@ impl Socket {
                 ),
             ));
         }
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-        header[8..].copy_from_slice(&(handles.len() as u64).to_le_bytes());
+        // Of the whole message; the memory beyond is no handle.
+        let header = message::header(bytes.len(), handles.len());
         let (within, beyond) = bytes.split_at(bytes.len().min(WITHIN));
         let mut descriptors: Vec<RawFd> = handles.iter().map(AsRawFd::as_raw_fd).collect();
         let beyond = (!beyond.is_empty())
@@ -167,12 +164,7 @@ impl Socket {
 fn unpack(received: &[u8], mut descriptors: Vec<OwnedFd>) -> io::Result<Packet> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "this is no message of a pipe");
     let (header, within) = received.split_first_chunk::<HEADER>().ok_or_else(damaged)?;
-    let number = |at: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&header[at..at + 8]);
-        usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX)
-    };
-    let (total, handles) = (number(0), number(8));
+    let (total, handles) = message::read_header(header);
     let beyond = total.checked_sub(within.len()).ok_or_else(damaged)?;
     let file = if beyond > 0 { descriptors.pop() } else { None };
     if descriptors.len() != handles || (beyond > 0) != file.is_some() {

@@ -117,9 +117,7 @@ impl Pool {
         A: Message,
         R: Message + Send,
     {
-        let _carries_nothing = function;
-        let items: Vec<A> = items.into_iter().collect();
-        self.send_all(worker::map::<F, A, R, true>, items, Some(chunk_size), None)
+        self.map_as(function, items, Some(chunk_size), None)
             .get_or_cancel()
     }
 
@@ -134,9 +132,7 @@ impl Pool {
         A: Message,
         R: Message + Send,
     {
-        let _carries_nothing = function;
-        let items: Vec<A> = items.into_iter().collect();
-        self.send_all(worker::map::<F, A, R, true>, items, None, None)
+        self.map_as(function, items, None, None)
     }
 
     /// [`map_async`](Pool::map_async) with a function that is called when all values are there, or when there is an
@@ -152,10 +148,23 @@ impl Pool {
         A: Message,
         R: Message + Send,
     {
-        let _carries_nothing = function;
+        self.map_as(function, items, None, Some(Box::new(callback)))
+    }
+
+    fn map_as<F, A, R>(
+        &self,
+        _carries_nothing: F,
+        items: impl IntoIterator<Item = A>,
+        chunk_size: Option<usize>,
+        callback: Option<pending::Callback<Vec<R>>>,
+    ) -> Pending<Vec<R>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Message,
+        R: Message + Send,
+    {
         let items: Vec<A> = items.into_iter().collect();
-        let callback = Some(Box::new(callback) as pending::Callback<Vec<R>>);
-        self.send_all(worker::map::<F, A, R, true>, items, None, callback)
+        self.send_all(worker::map::<F, A, R, true>, items, chunk_size, callback)
     }
 
     /// [`map`](Pool::map) for a function of several arguments: each item is a tuple of them.
@@ -311,13 +320,7 @@ impl Pool {
             begins,
             reply: Box::new(move |reply| {
                 let value = match reply {
-                    Reply::Outcome(outcome) => {
-                        let worker = format!("a worker of {name}");
-                        outcome.into_result(&worker).and_then(|packet| {
-                            message::decode(packet)
-                                .map_err(|error| ProcessError::result(&worker, &error))
-                        })
-                    }
+                    Reply::Outcome(outcome) => outcome.into_value(&format!("a worker of {name}")),
                     Reply::Lost(_, error) => Err(error),
                     Reply::Cancelled | Reply::Ended => Err(ProcessError::PoolClosed { name }),
                 };

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::ProcessError;
 use super::child::Start;
 use super::entry::{self, Entry};
-use super::known::{Phase, Shared, describe};
-use super::message::{self, Message, MessageError, Packet};
+use super::known::{Known, Order, Phase, describe};
+use super::message::{self, Message};
 use super::outcome::Outcome;
 use super::start::{self, Ends};
 use crate::{Function, Runnable, interrupt, rt};
@@ -31,10 +31,10 @@ use crate::{Function, Runnable, interrupt, rt};
 /// # Ok::<(), processes::ProcessError>(())
 /// ```
 pub struct Process<R> {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Known>,
     /// Reads what came back. Kept here so that nothing but the type's name has to be known of `R` afterwards: the
     /// analyzer that tells evcxr the types of variables does not see what derive macros implement.
-    decode: fn(Packet) -> Result<R, MessageError>,
+    value: fn(Outcome, &str) -> Result<R, ProcessError>,
 }
 
 impl<R> Process<R> {
@@ -49,18 +49,18 @@ impl<R> Process<R> {
         R: Message,
     {
         let _carries_nothing = function;
-        let packet = message::encode(&arguments, true);
         let entry = Entry::of(entry::body::<F, Args>);
-        Process::with(Arc::new(Shared::new(None, Some(packet), Some(entry))))
+        let order = message::encode(&arguments, true).map(|arguments| Order { entry, arguments });
+        Process::with(Arc::new(Known::new(Some(order))))
     }
 
-    fn with(shared: Arc<Shared>) -> Process<R>
+    fn with(shared: Arc<Known>) -> Process<R>
     where
         R: Message,
     {
         Process {
             shared,
-            decode: message::decode::<R>,
+            value: Outcome::into_value::<R>,
         }
     }
 
@@ -163,25 +163,12 @@ impl<R> Process<R> {
         let Phase::Ended { code, .. } = state.phase else {
             return Err(ProcessError::NotStarted { name });
         };
-        match state.outcome.take() {
-            None => Err(ProcessError::ended(&name, code)),
-            Some(Outcome::Value(packet)) => {
-                let is_again = packet.bytes.is_empty() && packet.descriptors.is_empty();
-                state.outcome = Some(if is_again {
-                    Outcome::Value(Packet::default())
-                } else {
-                    Outcome::Taken
-                });
-                drop(state);
-                (self.decode)(packet).map_err(|error| ProcessError::result(&name, &error))
-            }
-            Some(outcome) => {
-                state.outcome = Some(outcome.clone_text());
-                outcome.into_result(&name).and_then(|packet| {
-                    (self.decode)(packet).map_err(|error| ProcessError::result(&name, &error))
-                })
-            }
-        }
+        let Some(outcome) = state.outcome.take() else {
+            return Err(ProcessError::ended(&name, code));
+        };
+        state.outcome = Some(outcome.for_later());
+        drop(state);
+        (self.value)(outcome, &name)
     }
 }
 
@@ -269,7 +256,7 @@ where
 
 /// The handle of a process that runs already.
 pub(crate) fn attend_fork<R: Message>(
-    shared: Arc<Shared>,
+    shared: Arc<Known>,
     ends: Ends,
 ) -> Result<Process<R>, ProcessError> {
     let name = shared.name();

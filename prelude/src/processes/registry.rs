@@ -4,22 +4,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::child;
-use super::known::Shared;
+use super::known::Known;
+use crate::device;
 
 /// The name of a process that nobody started from a cell: the notebook's own.
 const MAIN: &str = "MainProcess";
 
-static RUNNING: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<Vec<Arc<Known>>> = Mutex::new(Vec::new());
 /// How many processes have been made. Only the numbers count, nothing is ordered by them.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// The processes that run; held while one is forked, so that the child finds it free.
-pub(crate) fn running() -> MutexGuard<'static, Vec<Arc<Shared>>> {
+pub(crate) fn running() -> MutexGuard<'static, Vec<Arc<Known>>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A process that has just been forked has no children.
-pub(crate) fn forget(running: &mut Vec<Arc<Shared>>) {
+pub(crate) fn forget(running: &mut Vec<Arc<Known>>) {
     // Their destructors would close what the parent's threads had open.
     std::mem::forget(std::mem::take(running));
     MADE.store(0, Ordering::Relaxed);
@@ -99,5 +100,5 @@ pub fn current() -> ProcessInfo {
 
 /// How many processes can run at the same time: the processors that this process may use.
 pub fn cpu_count() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    device::cpus_usable().unwrap_or(1)
 }

@@ -364,3 +364,16 @@ fn a_pool_that_is_dropped_with_work_queued_ends_at_once() {
     assert!(waiting.get().is_err());
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
+
+#[test]
+fn the_example_of_the_module() {
+    fn square(numbers: processes::Queue<u64>, squares: processes::Queue<u64>) {
+        let n = numbers.get().unwrap();
+        squares.put(n * n).unwrap();
+    }
+    let (numbers, squares) = (processes::Queue::new(), processes::Queue::new());
+    let process = processes::spawn(square, (numbers.clone(), squares.clone())).unwrap();
+    numbers.put(12).unwrap();
+    assert_eq!(squares.get().unwrap(), 144);
+    process.join().unwrap();
+}

@@ -64,11 +64,7 @@ impl<T: ?Sized> Lock<T> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> LockGuard<'_, T> {
-        let at = Location::caller();
-        match self.inner.try_lock() {
-            Some(inner) => self.guard(inner, at),
-            None => self.wait(at),
-        }
+        self.lock_at(Location::caller())
     }
 
     /// Takes the lock if it is free.
@@ -141,6 +137,7 @@ impl<T: ?Sized> Lock<T> {
         self.inner.get_mut()
     }
 
+    #[inline]
     pub(super) fn lock_at(&self, at: Place) -> LockGuard<'_, T> {
         match self.inner.try_lock() {
             Some(inner) => self.guard(inner, at),

@@ -103,15 +103,20 @@ pub(super) struct Orders {
 
 /// A batch as it travels: the items' bytes, the entry, the length of that.
 pub(super) fn with_entry(mut items: Packet, entry: &Entry) -> Result<Packet, MessageError> {
-    let header = message::encode(entry, false)?.bytes;
-    items.bytes.extend_from_slice(&header);
-    items
-        .bytes
-        .extend_from_slice(&(header.len() as u32).to_le_bytes());
+    add_tail(&mut items, entry)?;
     Ok(items)
 }
 
-fn split_entry(packet: &mut Packet) -> Option<Vec<u8>> {
+/// Puts one more value behind what a packet has; [`split_tail`] takes it off.
+fn add_tail<T: Message>(packet: &mut Packet, value: &T) -> Result<(), MessageError> {
+    let tail = message::encode(value, false)?.bytes;
+    packet.bytes.extend_from_slice(&tail);
+    let length = tail.len() as u32;
+    packet.bytes.extend_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+fn split_tail(packet: &mut Packet) -> Option<Vec<u8>> {
     let length = packet.bytes.split_off(packet.bytes.len().checked_sub(4)?);
     let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
     Some(
@@ -154,7 +159,7 @@ pub(crate) fn serve(work: &OwnedFd) -> i32 {
             break;
         };
         begin_batch(batch);
-        let outcome = match split_entry(&mut packet) {
+        let outcome = match split_tail(&mut packet) {
             Some(header) => match find(&mut known, header) {
                 Ok(body) => child::caught(|| {
                     begin_item(0);
@@ -228,13 +233,7 @@ fn each<A: Message, R: Message>(
         }
     }
     let mut packet = message::encode(&values, true).map_err(Failure::Result)?;
-    let tail = message::encode(&panics, false)
-        .map_err(Failure::Result)?
-        .bytes;
-    packet.bytes.extend_from_slice(&tail);
-    packet
-        .bytes
-        .extend_from_slice(&(tail.len() as u32).to_le_bytes());
+    add_tail(&mut packet, &panics).map_err(Failure::Result)?;
     Ok(packet)
 }
 
@@ -244,7 +243,7 @@ pub(super) type Values<R> = (Vec<R>, Vec<(u32, String)>);
 /// Reads what a batch gave.
 pub(super) fn values_and_panics<R: Message>(mut packet: Packet) -> Result<Values<R>, MessageError> {
     let short = || MessageError::Decode("it ends too early".to_owned());
-    let tail = split_entry(&mut packet).ok_or_else(short)?;
+    let tail = split_tail(&mut packet).ok_or_else(short)?;
     let panics = message::decode(Packet {
         bytes: tail,
         descriptors: Vec::new(),
