@@ -17,7 +17,6 @@ Needed are jupyter_client and pyzmq, and a machine with nothing else to do.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import statistics
@@ -25,7 +24,7 @@ import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Callable
 
-from front_end import Kernel, machine
+from front_end import Kernel, machine, options
 
 COUNT = 10_000_000
 LENGTH = 1_000_000
@@ -128,16 +127,13 @@ CELLS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Pools of threads beside CPython's.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--kernel", default="forkline")
-    options = parser.parse_args()
-    print(f"{machine()}\n{options.rounds} rounds, in turns\n")
+    arguments = options("Pools of threads and processes beside CPython's.", rounds=5).parse_args()
+    print(f"{machine()}\n{arguments.rounds} rounds, in turns\n")
     python: dict[str, list[float]] = {name: [] for name in PYTHON}
     cells: dict[str, list[float]] = {name: [] for name in CELLS}
-    with Kernel(options.kernel) as kernel:
+    with Kernel(arguments.kernel) as kernel:
         kernel.execute(SETUP)
-        for _ in range(options.rounds):
+        for _ in range(arguments.rounds):
             for name, run in PYTHON.items():
                 begun = time.perf_counter()
                 run()

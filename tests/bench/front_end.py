@@ -8,6 +8,7 @@ result). Time is counted from just before Popen.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -29,6 +30,14 @@ LIMIT = 180.0
 
 class NoAnswer(Exception):
     """The kernel did not answer in time."""
+
+
+def options(description: str, rounds: int) -> argparse.ArgumentParser:
+    """What all scripts can be told: how many rounds, and of which kernel."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--kernel", default="forkline")
+    return parser
 
 
 class Kernel:
@@ -124,8 +133,18 @@ class Kernel:
     def execute(self, code: str) -> float:
         """Seconds from the request to the later one of reply and idle."""
         asked = time.perf_counter()
+        ended, _ = self.run(code)
+        return ended - asked
+
+    def printed(self, code: str) -> str:
+        """What a cell prints; returns when it has ended."""
+        _, text = self.run(code)
+        return text
+
+    def run(self, code: str) -> tuple[float, str]:
+        """When a cell has ended, by the later one of reply and idle, and what it has printed."""
         request = self.start_cell(code)
-        replied = idle = None
+        text, replied, idle = "", None, None
         for channel, message, at in self.messages(LIMIT):
             if message["parent_header"].get("msg_id") != request:
                 continue
@@ -134,29 +153,12 @@ class Kernel:
                 if content["status"] != "ok":
                     raise NoAnswer(f"{self.name}: {code!r} failed\n" + json.dumps(content, indent=1))
                 replied = at
+            elif message["header"]["msg_type"] == "stream":
+                text += content["text"]
             elif message["header"]["msg_type"] == "status" and content["execution_state"] == "idle":
                 idle = at
             if replied and idle:
-                return max(replied, idle) - asked
-        raise NoAnswer(f"{self.name}: {code!r} did not end\n{self.last_words()}")
-
-    def printed(self, code: str) -> str:
-        """What a cell prints; returns when it has ended."""
-        request = self.start_cell(code)
-        text, idle, replied = "", False, False
-        for channel, message, _ in self.messages(LIMIT):
-            if message["parent_header"].get("msg_id") != request:
-                continue
-            content = message["content"]
-            if channel == "shell":
-                if content["status"] != "ok":
-                    raise NoAnswer(f"{self.name}: {code!r} failed\n" + json.dumps(content, indent=1))
-                replied = True
-            elif message["header"]["msg_type"] == "stream":
-                text += content["text"]
-            idle |= content.get("execution_state") == "idle"
-            if idle and replied:
-                return text
+                return max(replied, idle), text
         raise NoAnswer(f"{self.name}: {code!r} did not end\n{self.last_words()}")
 
     def wait_printed(self, request: str, text: str) -> None:

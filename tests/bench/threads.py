@@ -10,11 +10,10 @@ jupyter_client and pyzmq.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 
-from front_end import Kernel, machine
+from front_end import Kernel, machine, options
 
 PASSES = 1_000_000
 SETUP = f"""
@@ -45,16 +44,13 @@ RATIOS = [("threads::Lock", "parking_lot's Mutex"), ("threads::RLock", "parking_
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the locks of `threads` cost.")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--kernel", default="forkline")
-    options = parser.parse_args()
-    print(f"{machine()}\n{options.rounds} rounds of {PASSES:,} passes each, in turns in one worker\n")
+    arguments = options("What the locks of `threads` cost.", rounds=9).parse_args()
+    print(f"{machine()}\n{arguments.rounds} rounds of {PASSES:,} passes each, in turns in one worker\n")
     samples: dict[str, list[float]] = {name: [] for name in CASES}
     cell = "".join(f'println!("{{}} {{}}", {json.dumps(name)}, nanoseconds(|| {code}));\n' for name, code in CASES.items())
-    with Kernel(options.kernel) as kernel:
+    with Kernel(arguments.kernel) as kernel:
         kernel.execute(SETUP)
-        for _ in range(options.rounds):
+        for _ in range(arguments.rounds):
             for line in kernel.printed(cell).splitlines():
                 name, _, number = line.rpartition(" ")
                 samples[name].append(float(number))

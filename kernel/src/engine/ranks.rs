@@ -30,8 +30,8 @@ pub struct Definitions {
     cell: usize,
     /// Lines such as `:dep`.
     commands: String,
-    /// Line in the cell, name if it has one, and text of each item.
-    items: Vec<(usize, Option<String>, String)>,
+    /// Line in the cell, and text of each item.
+    items: Vec<(usize, String)>,
     /// The cell had forgotten everything before.
     is_clear: bool,
 }
@@ -54,7 +54,7 @@ impl Engine {
                 .statements
                 .iter()
                 .filter(|statement| statement.is_item)
-                .map(|item| (item.line, cell::item_name(&item.text), item.text.clone()))
+                .map(|item| (item.line, item.text.clone()))
                 .collect(),
             is_clear: commands.contains(&":clear"),
         };
@@ -123,17 +123,14 @@ impl Engine {
     /// Compiles what the session's cells have defined from `known` on; returns how much that is now, and what
     /// could not be taken over.
     pub fn take_definitions(&mut self, main: &mut Engine, known: usize) -> (usize, Vec<String>) {
-        let all = main.definitions.clone();
+        let all = main.definitions.len();
+        let new = main.definitions.get(known..).unwrap_or_default();
         // Before a `:clear` nothing counts.
-        let begin = all
-            .iter()
-            .rposition(|one| one.is_clear)
-            .unwrap_or(0)
-            .max(known);
+        let begin = new.iter().rposition(|one| one.is_clear).unwrap_or(0);
+        let new = new[begin..].to_vec();
         let mut failed = Vec::new();
-        let new = all.get(begin..).unwrap_or_default();
         if new.is_empty() {
-            return (all.len(), failed);
+            return (all, failed);
         }
         let own = self.definitions.len();
         self.set_compiler_settings(main.compiler_settings());
@@ -141,7 +138,7 @@ impl Engine {
             if new.first().is_some_and(|first| first.is_clear) {
                 let _the_rest_tells = engine.run(0, ":clear", ":clear");
             }
-            for batch in batches(new) {
+            for batch in batches(&new) {
                 if engine.define_together(batch) {
                     continue;
                 }
@@ -157,7 +154,7 @@ impl Engine {
             }
         });
         self.definitions.truncate(own);
-        (all.len(), failed)
+        (all, failed)
     }
 
     /// The analyzer belongs to whoever asks.
@@ -179,7 +176,7 @@ impl Engine {
         let [_, .., last] = batch else { return false };
         let mut text = String::new();
         for definitions in batch {
-            for (_, _, item) in &definitions.items {
+            for (_, item) in &definitions.items {
                 text.push_str(item.trim_end());
                 text.push('\n');
             }
@@ -192,7 +189,7 @@ impl Engine {
             let statements: Vec<Statement> = definitions
                 .items
                 .iter()
-                .map(|(line, _, item)| Statement {
+                .map(|(line, item)| Statement {
                     line: *line,
                     text: format!("{}\n", item.trim_end()),
                     is_item: true,
@@ -209,7 +206,7 @@ impl Definitions {
     fn text(&self) -> String {
         let mut text = self.commands.clone();
         let mut line = 1 + text.matches('\n').count();
-        for (begins, _, item) in &self.items {
+        for (begins, item) in &self.items {
             while line < *begins {
                 text.push('\n');
                 line += 1;
@@ -232,18 +229,18 @@ fn batches(all: &[Definitions]) -> Vec<&[Definitions]> {
     let mut begin = 0;
     for (index, one) in all.iter().enumerate() {
         // An import or an impl has no name; its text is one.
-        let own: Vec<&str> = one
+        let own: Vec<String> = one
             .items
             .iter()
-            .map(|(_, name, text)| name.as_deref().unwrap_or(text.trim()))
+            .map(|(_, text)| cell::item_name(text).unwrap_or_else(|| text.trim().to_owned()))
             .collect();
-        let clashes = own.iter().any(|name| names.contains(*name)) || !one.commands.is_empty();
+        let clashes = own.iter().any(|name| names.contains(name)) || !one.commands.is_empty();
         if clashes && index > begin {
             found.push(&all[begin..index]);
             begin = index;
             names.clear();
         }
-        names.extend(own.into_iter().map(str::to_owned));
+        names.extend(own);
     }
     found.push(&all[begin..]);
     found
@@ -279,13 +276,13 @@ impl Drop for Folder {
 mod tests {
     use super::*;
 
-    fn definitions(cell: usize, items: &[(usize, &str, &str)]) -> Definitions {
+    fn definitions(cell: usize, items: &[(usize, &str)]) -> Definitions {
         Definitions {
             cell,
             commands: String::new(),
             items: items
                 .iter()
-                .map(|(line, name, text)| (*line, Some((*name).to_owned()), (*text).to_owned()))
+                .map(|(line, text)| (*line, (*text).to_owned()))
                 .collect(),
             is_clear: false,
         }
@@ -293,16 +290,16 @@ mod tests {
 
     #[test]
     fn items_keep_their_lines() {
-        let cell = definitions(3, &[(2, "f", "fn f() {}\n\n"), (5, "g", "fn g() {}")]);
+        let cell = definitions(3, &[(2, "fn f() {}\n\n"), (5, "fn g() {}")]);
         assert_eq!(cell.text(), "\nfn f() {}\n\n\nfn g() {}");
     }
 
     #[test]
     fn a_name_that_comes_again_begins_a_batch() {
         let all = [
-            definitions(1, &[(1, "f", "fn f() {}")]),
-            definitions(2, &[(1, "g", "fn g() {}")]),
-            definitions(3, &[(1, "f", "fn f() { g() }")]),
+            definitions(1, &[(1, "fn f() {}")]),
+            definitions(2, &[(1, "fn g() {}")]),
+            definitions(3, &[(1, "fn f() { g() }")]),
         ];
         let lengths: Vec<usize> = batches(&all).iter().map(|batch| batch.len()).collect();
         assert_eq!(lengths, [2, 1]);

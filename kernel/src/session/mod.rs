@@ -7,6 +7,7 @@
 //! * `side_channel`, `outputs`    from the worker's frames to the front end's messages
 //! * `ranks`                      the ranks of a group: their output, their state, their engine
 //! * `failure`, `panics`          how a failed cell is told
+//! * `watched`                    a state that threads share and wait for
 //! * `profile`                    where a cell's time went, as a picture and a table
 //!
 //! What always holds: control requests are answered whatever a cell does; only the engine's thread
@@ -27,6 +28,7 @@ mod queue;
 mod ranks;
 mod requests;
 mod side_channel;
+mod watched;
 
 pub use context::CellContext;
 pub use failure::CellError;

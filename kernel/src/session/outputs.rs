@@ -15,6 +15,7 @@ mod take;
 pub use take::{answer_place, decode};
 
 use super::panics::{PanicReport, UserError};
+use super::watched::Watched;
 use crate::engine::Locator;
 use crate::protocol::{Parent, Wire};
 use crate::worker::frames::{self, Kind};
@@ -22,7 +23,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 /// Text of one cell beyond this is dropped, so that an endless loop of prints can neither fill the
@@ -38,8 +39,7 @@ pub type ConnectionId = u64;
 /// See the module's text.
 pub struct Outputs {
     wire: Wire,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Watched<State>,
     limit: usize,
 }
 
@@ -164,7 +164,7 @@ impl Outputs {
             .unwrap_or(OUTPUT_LIMIT_MB);
         Outputs {
             wire,
-            state: Mutex::new(State {
+            state: Watched::new(State {
                 locator: None,
                 current: None,
                 runs: HashMap::new(),
@@ -180,40 +180,20 @@ impl Outputs {
                 environment: Map::new(),
                 profiling: false,
             }),
-            changed: Condvar::new(),
             limit: limit << 20,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Waits until the condition is false, or the limit is over.
-    fn wait_while<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        limit: Duration,
-        condition: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'a, State> {
-        self.changed
-            .wait_timeout_while(state, limit, condition)
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .0
-    }
-
     /// How places in generated sources are found.
     pub fn set_locator(&self, locator: Locator) {
-        self.lock().locator = Some(locator);
+        self.state.lock().locator = Some(locator);
     }
 
     // ---- the engine's side ----
 
     /// A request begins.
     pub fn begin(&self, begin: Begin) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_stream(&mut state);
         state.last_parent = begin.parent.clone();
         let ran_in = state.worker.as_ref().map(|worker| worker.pid);
@@ -237,7 +217,7 @@ impl Outputs {
 
     /// From now on results are kept instead of published; see [`Outputs::take_captured`].
     pub fn capture(&self, on: bool) {
-        if let Some(current) = &mut self.lock().current {
+        if let Some(current) = &mut self.state.lock().current {
             current.capturing = on;
             current.capture = None;
         }
@@ -245,18 +225,20 @@ impl Outputs {
 
     /// The data of the result that was captured.
     pub fn take_captured(&self) -> Option<Map<String, Value>> {
-        self.lock().current.as_mut()?.capture.take()
+        self.state.lock().current.as_mut()?.capture.take()
     }
 
     /// Waits until all that the worker has sent so far is published, and returns what it told since
     /// the last call. `ended`: the worker is gone, so wait for the end of its connections instead.
     pub fn settle(&self, ended: bool) -> Facts {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if ended {
-            state = self.wait_while(state, Duration::from_secs(3), |state| {
-                let ran_in = state.current.as_ref().and_then(|current| current.ran_in);
-                ran_in.is_some_and(|pid| state.open.values().any(|open| *open == pid))
-            });
+            state = self
+                .state
+                .wait_while(state, Duration::from_secs(3), |state| {
+                    let ran_in = state.current.as_ref().and_then(|current| current.ran_in);
+                    ran_in.is_some_and(|pid| state.open.values().any(|open| *open == pid))
+                });
             state.worker_lost = false;
         } else {
             state = self.sync(state);
@@ -280,15 +262,16 @@ impl Outputs {
         if !state.tell(Kind::Sync, &token.to_le_bytes()) {
             return state;
         }
-        self.wait_while(state, Duration::from_secs(10), |state| {
-            state.synced < token && state.worker.is_some()
-        })
+        self.state
+            .wait_while(state, Duration::from_secs(10), |state| {
+                state.synced < token && state.worker.is_some()
+            })
     }
 
     /// Whether the runs to come are to be profiled. The worker knows when this returns, so an order that
     /// evcxr sends afterwards comes later.
     pub fn profile(&self, on: bool) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.profiling = on;
         state.tell(Kind::Profile, if on { b"1" } else { b"0" });
         drop(self.sync(state));
@@ -296,14 +279,14 @@ impl Outputs {
 
     /// The request is over.
     pub fn finish(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_all(&mut state);
         state.current = None;
     }
 
     /// Text of the kernel itself, under the current request.
     pub fn text(&self, name: &'static str, text: &str) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let parent = state.parent_of_current();
         self.append(&mut state, parent, name, text);
         self.flush_stream(&mut state);
@@ -311,7 +294,7 @@ impl Outputs {
 
     /// A display of the kernel itself, under the current request.
     pub fn display(&self, data: Map<String, Value>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_all(&mut state);
         let parent = state.parent_of_current();
         self.publish_display(&parent, data);
@@ -319,7 +302,7 @@ impl Outputs {
 
     /// A display that a rank has sent, under the current request.
     pub fn display_of_rank(&self, message: Value) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_all(&mut state);
         let parent = state.parent_of_current();
         self.show(&mut state, &parent, message);
@@ -327,24 +310,24 @@ impl Outputs {
 
     /// A result of the kernel itself, such as the text of an evcxr command.
     pub fn result(&self, data: Map<String, Value>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_all(&mut state);
         self.publish_result(&mut state, data, Map::new());
     }
 
     /// Process id of the worker, if it is connected.
     pub fn worker_pid(&self) -> Option<i32> {
-        self.lock().worker.as_ref().map(|worker| worker.pid)
+        self.state.lock().worker.as_ref().map(|worker| worker.pid)
     }
 
     /// The worker that runs a cell's code at this moment.
     pub fn running_in(&self) -> Option<i32> {
-        self.lock().current.as_ref()?.running
+        self.state.lock().current.as_ref()?.running
     }
 
     /// Asks the cell's code to end, if it runs.
     pub fn interrupt(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let run = state
             .current
             .as_ref()
@@ -357,12 +340,12 @@ impl Outputs {
 
     /// Whether the worker has ended while no cell ran. Asking resets it.
     pub fn take_worker_lost(&self) -> bool {
-        std::mem::take(&mut self.lock().worker_lost)
+        std::mem::take(&mut self.state.lock().worker_lost)
     }
 
     /// Sets or removes an environment variable of this worker and of all that follow it.
     pub fn set_environment(&self, name: &str, value: Option<&str>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let value = value.map_or(Value::Null, Value::from);
         let change = json!({ name: value });
         state.environment.insert(name.to_owned(), value);
@@ -371,19 +354,21 @@ impl Outputs {
 
     /// The variables set by [`Outputs::set_environment`]; null means removed.
     pub fn environment(&self) -> Map<String, Value> {
-        self.lock().environment.clone()
+        self.state.lock().environment.clone()
     }
 
     /// Moves the worker to the kernel's current directory.
     pub fn change_dir(&self, dir: &std::path::Path) {
-        self.lock()
+        self.state
+            .lock()
             .tell(Kind::Chdir, dir.as_os_str().as_encoded_bytes());
     }
 
     /// The user has typed a line.
     pub fn input_reply(&self, line: Option<&str>) {
         let reply = line.map_or_else(|| json!({}), |line| json!({ "line": line }));
-        self.lock()
+        self.state
+            .lock()
             .tell(Kind::InputReply, reply.to_string().as_bytes());
     }
 }

@@ -10,11 +10,11 @@ use std::os::unix::net::UnixStream;
 
 impl Receiver for Outputs {
     fn connected(&self, connection: ConnectionId, pid: i32) {
-        self.lock().open.insert(connection, pid);
+        self.state.lock().open.insert(connection, pid);
     }
 
     fn disconnected(&self, connection: ConnectionId) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_all(&mut state);
         let pid = state.open.remove(&connection);
         if let Some(current) = &mut state.current
@@ -32,18 +32,18 @@ impl Receiver for Outputs {
                 state.worker_lost = true;
             }
         }
-        self.changed.notify_all();
+        self.state.notify();
     }
 
     /// Publishes what waits.
     fn flush(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.flush_convention(&mut state);
         self.flush_stream(&mut state);
     }
 
     fn take(&self, connection: ConnectionId, socket: &UnixStream, frame: &Frame) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let text = || String::from_utf8_lossy(&frame.payload).into_owned();
         let parse = || serde_json::from_slice::<Value>(&frame.payload).unwrap_or_default();
         match frame.kind {
@@ -147,7 +147,7 @@ impl Receiver for Outputs {
                 if let Ok(token) = frame.payload.as_slice().try_into() {
                     state.synced = u64::from_le_bytes(token);
                 }
-                self.changed.notify_all();
+                self.state.notify();
             }
             Kind::Crash => {
                 if let Some(crash) = Crash::from_record(&frame.payload)

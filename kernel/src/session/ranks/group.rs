@@ -102,7 +102,14 @@ impl Group {
         if !self.ranks.is_broken() {
             return Ok(None);
         }
-        let lost = self.ranks.lock().lost.first().copied().unwrap_or_default();
+        let lost = self
+            .ranks
+            .state
+            .lock()
+            .lost
+            .first()
+            .copied()
+            .unwrap_or_default();
         self.end()?;
         Ok(Some(format!(
             "rank {lost} ended while no cell was running (killed from outside, or by a thread of an earlier cell), \
@@ -171,7 +178,7 @@ impl Group {
     /// # Errors
     /// The process of the engine cannot be replaced.
     pub fn end(&mut self) -> Result<(), CellError> {
-        if self.ranks.lock().ranks.is_empty() {
+        if self.ranks.state.lock().ranks.is_empty() {
             return Ok(());
         }
         self.ranks.end();

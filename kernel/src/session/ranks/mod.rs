@@ -17,6 +17,7 @@ pub use group::{CellText, Group, Request};
 use super::outputs::{Crash, Outputs, RunTimes, answer_place, decode};
 use super::panics::{PanicReport, UserError, UserFrame, user_frames};
 use super::side_channel::Receiver;
+use super::watched::Watched;
 use crate::engine::Locator;
 use crate::worker::frames::{self, Frame, Kind};
 use labels::{Lines, Piece};
@@ -26,7 +27,7 @@ use std::io::Write as _;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How the output of the ranks is shown.
@@ -52,8 +53,7 @@ pub enum Cause {
 /// See the module's text.
 pub struct Ranks {
     outputs: Arc<Outputs>,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Watched<State>,
 }
 
 #[derive(Default)]
@@ -138,38 +138,19 @@ impl Ranks {
     pub fn new(outputs: Arc<Outputs>) -> Ranks {
         Ranks {
             outputs,
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Watched::default(),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn wait_while<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        limit: Duration,
-        condition: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'a, State> {
-        self.changed
-            .wait_timeout_while(state, limit, condition)
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .0
     }
 
     // ---- the engine's side ----
 
     fn set_locator(&self, locator: Locator) {
-        self.lock().locator = Some(locator);
+        self.state.lock().locator = Some(locator);
     }
 
     /// A cell begins.
     fn begin(&self, form: Form) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.form = form;
         state.running = true;
         state.cells += 1;
@@ -183,7 +164,7 @@ impl Ranks {
 
     /// A group is about to be started: of those before nothing counts any more.
     fn forget(&self, environment: Map<String, Value>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.ranks.clear();
         state.lost.clear();
         state.launch_failed = None;
@@ -193,25 +174,29 @@ impl Ranks {
     /// Waits until all that the ranks have sent is here, shows it, and returns what they have told.
     /// `ended`: the leader is gone, and the ranks are going.
     fn settle(&self, ended: bool) -> Outcome {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if ended {
-            state = self.wait_while(state, Duration::from_secs(2), |state| {
-                // Evcxr has waited for its end, but the last frames may be on their way.
-                let has_ended =
-                    |leader: &Peer| !Path::new(&format!("/proc/{}", leader.pid)).exists();
-                state.leaders.values().any(has_ended)
-                    || state.ranks.values().any(|rank| rank.peer.is_some())
-            });
+            state = self
+                .state
+                .wait_while(state, Duration::from_secs(2), |state| {
+                    // Evcxr has waited for its end, but the last frames may be on their way.
+                    let has_ended =
+                        |leader: &Peer| !Path::new(&format!("/proc/{}", leader.pid)).exists();
+                    state.leaders.values().any(has_ended)
+                        || state.ranks.values().any(|rank| rank.peer.is_some())
+                });
         } else {
             state.token += 1;
             let token = state.token;
             for rank in state.ranks.values_mut() {
                 rank.tell(Kind::Sync, &token.to_le_bytes());
             }
-            state = self.wait_while(state, Duration::from_secs(10), |state| {
-                let mut ranks = state.ranks.values();
-                ranks.any(|rank| rank.peer.is_some() && rank.synced < token)
-            });
+            state = self
+                .state
+                .wait_while(state, Duration::from_secs(10), |state| {
+                    let mut ranks = state.ranks.values();
+                    ranks.any(|rank| rank.peer.is_some() && rank.synced < token)
+                });
         }
         state.running = false;
         let form = state.form;
@@ -241,13 +226,13 @@ impl Ranks {
 
     /// Whether a group is there. One that has lost a rank is not.
     pub fn is_alive(&self) -> bool {
-        let state = self.lock();
+        let state = self.state.lock();
         !state.leaders.is_empty() && state.lost.is_empty() && !state.ranks.is_empty()
     }
 
     /// Process ids by rank.
     pub fn processes(&self) -> Vec<(u32, i32)> {
-        let state = self.lock();
+        let state = self.state.lock();
         let with_pid = state
             .ranks
             .iter()
@@ -257,13 +242,13 @@ impl Ranks {
 
     /// Whether ranks run a cell's code at this moment.
     pub fn is_running(&self) -> bool {
-        let state = self.lock();
+        let state = self.state.lock();
         state.running && state.ranks.values().any(|rank| rank.run.is_some())
     }
 
     /// Asks the cell's code to end, on all ranks that run it.
     pub fn interrupt(&self) {
-        for rank in self.lock().ranks.values_mut() {
+        for rank in self.state.lock().ranks.values_mut() {
             if let Some(run) = rank.run {
                 rank.tell(Kind::Interrupt, &run.to_le_bytes());
             }
@@ -273,7 +258,7 @@ impl Ranks {
     /// Ends the group that runs a cell, for this cause, if it still runs.
     pub fn end_for(&self, cause: Cause) {
         {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if !state.running || state.cause.is_some() || !state.lost.is_empty() {
                 return;
             }
@@ -284,13 +269,13 @@ impl Ranks {
 
     /// Whether the group has lost a rank, or was ended.
     fn is_broken(&self) -> bool {
-        let is_empty = self.lock().ranks.is_empty();
+        let is_empty = self.state.lock().ranks.is_empty();
         !is_empty && !self.is_alive()
     }
 
     /// Ends the leader, and with it all ranks.
     pub fn end(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut pids: Vec<i32> = state
             .ranks
             .values()
@@ -300,9 +285,11 @@ impl Ranks {
             let _gone_already = leader.socket.shutdown(Shutdown::Both);
             pids.push(leader.pid);
         }
-        state = self.wait_while(state, Duration::from_millis(800), |state| {
-            !state.leaders.is_empty() || state.ranks.values().any(|rank| rank.peer.is_some())
-        });
+        state = self
+            .state
+            .wait_while(state, Duration::from_millis(800), |state| {
+                !state.leaders.is_empty() || state.ranks.values().any(|rank| rank.peer.is_some())
+            });
         drop(state);
         // Whoever does not end by itself: stopped, or deep in the system.
         for pid in pids {
@@ -313,7 +300,7 @@ impl Ranks {
     }
 
     fn is_connected(&self, pid: i32) -> bool {
-        let state = self.lock();
+        let state = self.state.lock();
         let mut peers = state
             .ranks
             .values()
@@ -325,14 +312,14 @@ impl Ranks {
     /// Sets or removes a variable on all ranks.
     pub fn set_environment(&self, name: &str, value: Option<&str>) {
         let change = json!({ name: value }).to_string();
-        for rank in self.lock().ranks.values_mut() {
+        for rank in self.state.lock().ranks.values_mut() {
             rank.tell(Kind::SetEnv, change.as_bytes());
         }
     }
 
     /// Moves all ranks to a folder.
     pub fn change_dir(&self, dir: &std::path::Path) {
-        for rank in self.lock().ranks.values_mut() {
+        for rank in self.state.lock().ranks.values_mut() {
             rank.tell(Kind::Chdir, dir.as_os_str().as_encoded_bytes());
         }
     }
@@ -340,13 +327,13 @@ impl Ranks {
 
 impl Receiver for Ranks {
     fn connected(&self, connection: u64, _pid: i32) {
-        self.lock().connections.insert(connection, None);
+        self.state.lock().connections.insert(connection, None);
     }
 
     fn flush(&self) {}
 
     fn take(&self, connection: u64, socket: &UnixStream, frame: &Frame) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let parse = || serde_json::from_slice::<Value>(&frame.payload).unwrap_or_default();
         let Some(number) = frame.rank else {
             match frame.kind {
@@ -403,11 +390,11 @@ impl Receiver for Ranks {
             return;
         }
         rank.take(number, frame, locator.as_ref(), form, &self.outputs);
-        self.changed.notify_all();
+        self.state.notify();
     }
 
     fn disconnected(&self, connection: u64) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let number = state.connections.remove(&connection).flatten();
         state.leaders.remove(&connection);
         let is_rank = |rank: &Rank| {
@@ -425,7 +412,7 @@ impl Receiver for Ranks {
                 rank.told.gone = true;
             }
         }
-        self.changed.notify_all();
+        self.state.notify();
     }
 }
 
@@ -626,7 +613,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// another has panicked, for which they may wait in vain.
 fn watch(ranks: &Arc<Ranks>, limit: Option<Duration>) {
     let ranks = Arc::clone(ranks);
-    let cell = ranks.lock().cells;
+    let cell = ranks.state.lock().cells;
     // Without a thread there is no limit, and the user can interrupt.
     let _ = std::thread::Builder::new()
         .name("watch-ranks".to_owned())
@@ -636,9 +623,9 @@ fn watch(ranks: &Arc<Ranks>, limit: Option<Duration>) {
             let mut is_told = false;
             loop {
                 {
-                    let state = ranks.lock();
+                    let state = ranks.state.lock();
                     let is_over = |state: &mut State| !state.running || state.cells != cell;
-                    let mut state = ranks.wait_while(state, STEP, |state| !is_over(state));
+                    let mut state = ranks.state.wait_while(state, STEP, |state| !is_over(state));
                     if is_over(&mut state) {
                         return;
                     }
