@@ -160,6 +160,14 @@ def test_a_cell_may_call_mpi_or_learns_what_is_missing(kernel: Client) -> None:
 
 
 @needs_mpi
+def test_an_error_names_the_line_of_the_cell(kernel: Client) -> None:
+    kernel.run("let world = mpi::world()?;")
+    result = kernel.execute("let n = 1;\nworld.send(&n, 7, 3)?;").expect_error("Error")
+    result.matches(r"^Error: send to rank 7, tag 3 \(cell \[\d+\], line 2\): ", result.traceback)
+    result.equal(result.stdout + result.stderr, "")
+
+
+@needs_mpi
 def test_a_wait_can_be_interrupted(kernel: Client) -> None:
     kernel.run("let world = mpi::world()?; let kept = 5;")
     for call in [

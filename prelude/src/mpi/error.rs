@@ -58,6 +58,9 @@ impl Call {
 
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Asked for before a word is written: the kernel answers when it has all that was printed, and half a message
+        // would be on its way by then.
+        let place = rt::place(self.location);
         formatter.write_str(self.name)?;
         match (self.peer, self.tag) {
             (Some(peer), Some(tag)) => {
@@ -71,7 +74,7 @@ impl fmt::Display for Call {
             (Some(root), None) => write!(formatter, " with root {}", root.0)?,
             _ => {}
         }
-        write!(formatter, " ({})", rt::place(self.location))
+        write!(formatter, " ({place})")
     }
 }
 
