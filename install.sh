@@ -23,8 +23,8 @@ Installs forkline and what it needs, then runs the quickstart notebook. Safe to 
   --name NAME          the kernel's name for Jupyter            (default: forkline)
   --display-name TEXT  the name that the launcher shows         (default: Rust (forkline))
 
-  --with-mpi           also install Open MPI, unless there is an MPI library
-  --with-opencl        also install OpenCL for the CPU (PoCL)
+  --no-mpi             do not install Open MPI and libclang, which ranks (%%mpi) need
+  --no-opencl          do not install OpenCL for the CPU (PoCL), which device arrays need where there is no GPU
   --with-debugger      also install lldb-dap
   --no-apt             install no Debian package; say which are missing
   --no-quickstart      do not run the quickstart notebook
@@ -59,8 +59,8 @@ trap 'fail "install.sh: line $LINENO failed" "the command was: $BASH_COMMAND" \
 
 use_apt=yes
 run_quickstart=yes
-with_mpi=ask
-with_opencl=ask
+with_mpi=yes
+with_opencl=yes
 with_debugger=ask
 prefix=                 # the folder of --prefix; empty for --user
 kernel_name=forkline
@@ -101,8 +101,8 @@ while [[ $# -gt 0 ]]; do
             install_arguments+=(--display-name "$2")
             shift
             ;;
-        --with-mpi) with_mpi=yes ;;
-        --with-opencl) with_opencl=yes ;;
+        --no-mpi) with_mpi=no ;;
+        --no-opencl) with_opencl=no ;;
         --with-debugger) with_debugger=yes ;;
         --no-apt) use_apt=no ;;
         --no-quickstart) run_quickstart=no ;;
@@ -171,6 +171,8 @@ optional() {
     fi
 }
 
+can_apt() { [[ $use_apt == yes ]] && have apt-get && { [[ $EUID -eq 0 ]] || have sudo; }; }
+
 # Either MPI library will do; libclang reads its headers when the plugin is built.
 has_mpi() {
     have mpiexec && have mpicc &&
@@ -194,9 +196,12 @@ survey() {
     find_cargo || reasons+=("Rust $RUST_NEEDED or later, by rustup")
     local -a mpi=(libclang-dev)
     { have mpiexec && have mpicc; } || mpi+=(openmpi-bin libopenmpi-dev)
-    optional "$with_mpi" has_mpi --with-mpi "MPI (for ranks)" "${mpi[@]}"
-    optional "$with_opencl" has_opencl --with-opencl "OpenCL on the CPU" \
-        pocl-opencl-icd ocl-icd-opencl-dev
+    # Everything but ranks and device arrays works without them, so they are no reason to fail where nothing can be
+    # installed.
+    can_apt || { with_mpi=no; with_opencl=no; }
+    optional "$with_mpi" has_mpi "(as root, or with sudo)" "MPI (for ranks)" "${mpi[@]}"
+    optional "$with_opencl" has_opencl "(as root, or with sudo)" "OpenCL on the CPU (for device arrays)" \
+        pocl-opencl-icd ocl-icd-libopencl1
     optional "$with_debugger" has_debugger --with-debugger "lldb-dap (for the debugger)" lldb-19
 }
 
@@ -325,7 +330,7 @@ install_kernel() {
         # Jupyter looks into the prefix of its own Python only; the steps below look here too.
         export JUPYTER_PATH=$prefix/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}
     fi
-    step "forkline template: build the prelude once, so that no notebook has to"
+    step "forkline template: build the prelude and its plugins once, so that no notebook has to"
     "$forkline" template || fail "forkline template: failed" "its own message is above" \
         "$forkline template --rebuild" "then ./install.sh"
     step "forkline doctor"

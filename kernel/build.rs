@@ -1,16 +1,18 @@
-//! Asks the linker to export the functions of `worker/interpose.rs`, and packs the prelude's sources
+//! Asks the linker to export the functions of `worker/interpose.rs` and `worker/spawns.rs`, and packs the prelude's sources
 //! into the binary, so that the clone is not needed once forkline is installed.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Names that the executable must offer to the dynamic linker before the C library does.
-const EXPORTED: [&str; 5] = [
+const EXPORTED: [&str; 7] = [
     "write",
     "writev",
     "read",
     "pthread_create",
     "clock_nanosleep",
+    "posix_spawn",
+    "posix_spawnp",
 ];
 
 fn main() {
@@ -28,14 +30,21 @@ fn main() {
         .join("../prelude")
         .canonicalize()
         .expect("the prelude lies beside the kernel");
-    println!("cargo::rerun-if-changed={}", prelude.display());
+    // A relative path: where another clone shares the folder of the build, it means that clone's sources.
+    println!("cargo::rerun-if-changed=../prelude");
     let mut files = Vec::new();
     collect(&prelude, &mut files);
     files.sort();
     let mut table = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&prelude).unwrap();
-        writeln!(table, "    ({:?}, include_bytes!({:?})),", name, file).unwrap();
+        // Not the whole path: where clones share the folder of the build, this file may be another's.
+        let below = Path::new("/../prelude").join(name);
+        writeln!(
+            table,
+            "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {below:?}))),"
+        )
+        .unwrap();
     }
     table.push_str("]\n");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap());

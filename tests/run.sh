@@ -19,10 +19,12 @@ readonly LOGS=$CACHE/test-logs
 # No stage takes nearly as long; one that hangs must not hold up the others for ever.
 readonly STAGE_LIMIT=45m
 
-readonly STAGES=(fmt clippy cargo install venv conformance robustness mpi notebooks tidy)
-readonly SUITES=(conformance robustness mpi notebooks tidy)
+readonly STAGES=(fmt clippy cargo install venv conformance robustness debugger browser mpi gpu cluster notebooks tidy)
+readonly SUITES=(conformance robustness debugger browser mpi gpu cluster notebooks tidy)
 # Workspaces of their own: the MPI plugin, and the program that its tests run.
 readonly MPI_CRATES=(prelude/mpi tests/mpi/ranks)
+# Another one: the GPU plugins, which build without a GPU.
+readonly GPU_WORKSPACE=prelude/gpu
 
 # ---- the stages ---------------------------------------------------------------------------------
 
@@ -36,10 +38,19 @@ stage_fmt() {
     for crate in "${MPI_CRATES[@]}"; do
         (cd "$crate" && cargo fmt --check)
     done
+    (cd "$GPU_WORKSPACE" && cargo fmt --all --check)
+    (cd tests/gpu/rates && cargo fmt --check)
+}
+
+# gpu_cargo ARGUMENTS...: cargo for the plugins, linked against empty scripts in place of the drivers.
+gpu_cargo() {
+    local target=${CARGO_TARGET_DIR:-$PWD/target}/gpu
+    (cd "$GPU_WORKSPACE" && CARGO_TARGET_DIR=$target CUDA_LIBRARY_PATH=$PWD/stubs limited cargo "$@")
 }
 
 stage_clippy() {
     cargo clippy --release --workspace --all-targets --locked -- -D warnings
+    gpu_cargo clippy --release --workspace --all-targets --locked -- -D warnings
     if ! has_mpi; then
         echo "NOT RUN for ${MPI_CRATES[*]}: MPI is not installed"
         return
@@ -50,7 +61,13 @@ stage_clippy() {
     done
 }
 
-stage_cargo() { limited cargo test --release --workspace --locked --no-fail-fast; }
+# The prelude's tests of arrays and kernels run on OpenCL through the plugins, where there is an OpenCL.
+stage_cargo() {
+    local plugins=${CARGO_TARGET_DIR:-$PWD/target}/gpu/release
+    gpu_cargo build --release --workspace --locked
+    FORKLINE_OPENCL_PLUGIN=$plugins/libforkline_opencl.so FORKLINE_TRANSLATOR=$plugins/libforkline_translate.so \
+        limited cargo test --release --workspace --locked --no-fail-fast
+}
 
 stage_install() {
     cargo build --release -p forkline-kernel --locked
@@ -88,9 +105,59 @@ suite() {
 
 stage_conformance() { suite conformance; }
 stage_robustness() { suite robustness; }
+has_debugger() {
+    local -a found
+    mapfile -t found < <(compgen -c lldb-dap)
+    [[ ${#found[@]} -gt 0 ]]
+}
+# bring PACKAGES...: installs them where that is possible.
+bring() {
+    if [[ $# -gt 0 && $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+        DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+            install -y "$@" || echo "NOT INSTALLED: $*"
+    fi
+}
+# The kernelspec says whether there is a debugger, so it is written again once there is one.
+bring_debugger() {
+    has_debugger || bring lldb-19
+    if has_debugger; then
+        "$FORKLINE_BIN" install --prefix "$PREFIX"
+    else
+        echo "NOT RUN: there is no lldb-dap (sudo apt-get install lldb-19)"
+    fi
+}
+stage_debugger() {
+    bring_debugger
+    suite debugger
+}
+# JupyterLab and what drives the browser are in the venv; the browser is the system's.
+stage_browser() {
+    bring_debugger
+    command -v chromium >/dev/null || bring chromium
+    command -v chromium >/dev/null || echo "NOT RUN: there is no chromium (sudo apt-get install chromium)"
+    suite browser
+}
 stage_mpi() {
     has_mpi || echo "NOT RUN: MPI is not installed (sudo apt install openmpi-bin libopenmpi-dev libclang-dev)"
     suite mpi
+}
+# The plugins' own tests stand here and not in the stage cargo, because here there is an NVRTC.
+stage_gpu() {
+    local nvrtc code=0
+    nvrtc=$(compgen -G "$VENV/lib/python3*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12") || nvrtc=
+    [[ -n $nvrtc ]] || echo "NOT RUN: what compiles CUDA C++ (pip install nvidia-cuda-nvrtc-cu12)"
+    FORKLINE_NVRTC=$nvrtc gpu_cargo test --release --workspace --locked --no-fail-fast || code=$?
+    suite gpu || code=$?
+    return "$code"
+}
+# Two hosts and a Slurm cluster, made on this machine: what they are made of is installed where that is possible.
+stage_cluster() {
+    local -a missing=()
+    command -v ip >/dev/null || missing+=(iproute2)
+    [[ -x /usr/sbin/sshd ]] || missing+=(openssh-server)
+    command -v srun >/dev/null && [[ -x /usr/sbin/slurmd ]] || missing+=(slurm-wlm)
+    bring "${missing[@]}"
+    suite cluster
 }
 stage_notebooks() { suite notebooks; }
 stage_tidy() { suite tidy; }

@@ -12,6 +12,7 @@
 //! <version>/sessions  one folder for each running kernel
 //! <version>/rust-src  the part of the standard library's sources that cells can use
 //! <version>/cells     cells compiled before
+//! <version>/shuttle   the crate that `%%shuttle` compiles against, once it was used
 //! <version>/plugins   the MPI plugin, if the machine has an MPI library
 //! <version>/links     this program under the names of the tools that evcxr calls
 //! ```
@@ -90,6 +91,16 @@ pub fn cells_dir() -> PathBuf {
 /// What the prelude opens at first use only.
 pub fn plugins_dir() -> PathBuf {
     version_dir().join("plugins")
+}
+
+/// Crates that are compiled for all sessions, beside the prelude.
+pub fn packs_dir() -> PathBuf {
+    version_dir().join("packs")
+}
+
+/// Linker scripts that lead to the drivers of this machine.
+pub fn drivers_dir() -> PathBuf {
+    version_dir().join("drivers")
 }
 
 /// This program under the names of tools; first on the PATH of what builds cells.

@@ -20,7 +20,7 @@ mod places;
 mod tests;
 
 pub use kernelspec::binary_of;
-pub use places::{cargo_bin_dir, jupyter_data_dir, on_path};
+pub use places::{cargo_bin_dir, executable_in, jupyter_data_dir, on_path};
 
 use crate::home;
 use anyhow::{Context, Result, anyhow};

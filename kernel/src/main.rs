@@ -10,6 +10,7 @@ mod magics;
 mod processes;
 mod protocol;
 mod session;
+mod terminal;
 mod worker;
 
 use lexopt::prelude::*;
@@ -23,7 +24,9 @@ usage:
   forkline install [--user | --prefix DIR | --sys-prefix]   make the kernel known to Jupyter
   forkline uninstall [...]                                  take it away again
   forkline template [--rebuild]    build the prelude once for all sessions
+  forkline pack [NAME …]           build packs of crates for %load once for all sessions, or list them
   forkline doctor [--json]         what was found on this machine, what is missing
+  forkline debug [--list] [--attach [KERNEL]]               the debugger of a running kernel, in this terminal
   forkline kernel -f FILE          serve a connection file (Jupyter starts this)
   forkline --version, --help
 ";
@@ -66,9 +69,11 @@ fn run() -> anyhow::Result<ExitCode> {
     let command = arguments.next().unwrap_or_default();
     match command.to_str() {
         Some("kernel") => session::run(&connection_file(arguments)?)?,
+        Some("debug") => terminal::run(arguments)?,
         Some("install") => print_lines(install::install(&install::parse(arguments)?)?),
         Some("uninstall") => print_lines(install::uninstall(&install::parse(arguments)?)?),
         Some("template") => template(arguments)?,
+        Some("pack") => pack(arguments)?,
         Some("template-build") => engine::template::build_here()?,
         Some("doctor") => {
             let json = arguments.any(|argument| argument == "--json");
@@ -125,9 +130,39 @@ fn template(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         home::template_dir().display()
     );
     engine::template::write_prelude(&home::prelude_dir())?;
-    // Ranks are an extra: what is wrong with them is said, and all else goes on.
-    if let Err(error) = engine::mpi_plugin::ensure(rebuild, &mut |text| println!("{text}")) {
-        eprintln!("{error:#}");
+    // Ranks and GPUs are extras: what is wrong with them is said, and all else goes on.
+    for ensure in [engine::mpi_plugin::ensure, engine::gpu_plugins::ensure] {
+        if let Err(error) = ensure(rebuild, &mut |text| println!("{text}")) {
+            eprintln!("{error:#}");
+        }
+    }
+    Ok(())
+}
+
+fn pack(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    let mut chosen = Vec::new();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(name) => {
+                let name = name.to_string_lossy();
+                let pack = engine::packs::find(&name).ok_or_else(|| {
+                    anyhow::anyhow!(
+                        "there is no pack {name}\n\
+                         why: forkline pack, without a name, lists those that there are\n\
+                         do:  any other crate can be brought into a notebook by :dep"
+                    )
+                })?;
+                chosen.push(pack);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if chosen.is_empty() {
+        print!("{}", engine::packs::list());
+    }
+    for pack in chosen {
+        pack.ensure(&mut |text| println!("{text}"))?;
     }
     Ok(())
 }

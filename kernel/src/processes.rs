@@ -29,6 +29,17 @@ pub fn all() -> impl Iterator<Item = Process> {
     })
 }
 
+/// The process that traces one, a debugger's; 0 for none.
+pub fn tracer_of(pid: u32) -> i32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -106,7 +106,7 @@ pub fn info() -> DeviceInfo {
 }
 
 /// What files tell, without starting or opening anything.
-fn facts() -> DeviceInfo {
+pub(crate) fn facts() -> DeviceInfo {
     let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
     let meminfo = read("/proc/meminfo").unwrap_or_default();
     let cpus = Path::new("/sys/devices/system/cpu");

@@ -9,6 +9,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,26 @@ thread_local! {
 /// No interrupt unwinds the calling thread: it serves other threads, and ends by itself.
 pub(crate) fn spare_this_thread() {
     IS_SPARED.set(true);
+}
+
+/// The same, as long as the result lives: for a thread that goes on with other work.
+pub(crate) fn spare() -> Spared {
+    Spared {
+        before: IS_SPARED.replace(true),
+        _of_this_thread: PhantomData,
+    }
+}
+
+/// No interrupt unwinds the thread that it is of.
+pub(crate) struct Spared {
+    before: bool,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Spared {
+    fn drop(&mut self) {
+        IS_SPARED.set(self.before);
+    }
 }
 
 #[cold]

@@ -9,7 +9,7 @@
 //! What always holds:
 //! * `use forkline::prelude::*` is in force in every cell, and an explicit `use` of yours shadows it;
 //! * nothing here reads or writes files of yours, opens a connection or changes the machine, unless a call
-//!   names the file: [`device`] reads `/proc`, `/sys` and a few files of `/etc`, asks `mpiexec` for its
+//!   names the file or the address: [`device`] reads `/proc`, `/sys` and a few files of `/etc`, asks `mpiexec` for its
 //!   version, and that is all;
 //! * showing a value does not move it.
 //!
@@ -28,18 +28,23 @@ pub use {crossbeam, libc, parking_lot, plotters, rayon, serde, tokio};
 
 pub mod bench;
 pub mod check;
+#[doc(hidden)]
+pub mod debugger;
 pub mod device;
 pub mod display;
 pub mod executors;
 mod function;
+pub mod gpu;
 pub mod input;
 pub mod interrupt;
+pub mod jobs;
 mod json;
 pub mod local;
 pub mod models;
 pub mod mpi;
 mod panics;
 pub mod plot;
+mod plugin;
 pub mod processes;
 pub mod progress;
 #[doc(hidden)]
@@ -49,6 +54,8 @@ mod runnable;
 pub mod store;
 pub mod table;
 pub mod tasks;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 pub mod threads;
@@ -85,11 +92,12 @@ pub mod prelude {
     /// Its methods on every pool, without its name.
     pub use crate::executors::Executor as _;
     pub use crate::input::{input, password};
+    pub use crate::kernel;
     pub use crate::plot::{self, Axis, Figure};
     pub use crate::progress::{self, Progress, par_progress, progress};
     /// Both the module and the macro.
     pub use crate::table;
     pub use crate::trace;
-    pub use crate::{Runnable, executors, models, mpi, processes, tasks, threads};
-    pub use crate::{check, check_eq};
+    pub use crate::{Runnable, executors, gpu, jobs, models, mpi, processes, tasks, threads};
+    pub use crate::{breakpoint, check, check_eq};
 }

@@ -10,13 +10,22 @@
 //!
 //! The two do not mix: what was sent by `send` is received by `recv`.
 //!
+//! And three things beside messages:
+//! * [`Window`]s, memory of each rank that the others read and write by themselves: counters, tables that all add to;
+//! * [`File`]s that all ranks have open, each at its own places;
+//! * collective calls on slices that are started and waited for later, in a [`scope`] as sends and receives of borrowed
+//!   slices are: [`Scope::iallreduce_slice`], …
+//!
 //! What always holds:
 //! * MPI starts at the first call, with MPI_THREAD_MULTIPLE, and ends with the process. Outside of `mpiexec` the
 //!   world has one rank, so a program can be tried in an ordinary cell;
 //! * errors are returned ([`MpiError`]), with MPI's words and the call;
 //! * a collective call compares first what the ranks gave it. Wrong counts, different roots or different calls are
 //!   errors on every rank, and nobody hangs. [`unchecked`](Communicator::unchecked) leaves that out, for measurements;
-//! * a wait can be interrupted, and [`standing`] tells where this rank waits;
+//! * a wait can be interrupted, that for a window's lock too, and [`standing`] tells where this rank waits;
+//! * places in windows are compared with their lengths, files are opened on all ranks or on none;
+//! * what all ranks did and sent can be recorded ([`record`](Communicator::record)); grids and graphs show themselves as
+//!   pictures;
 //! * without an MPI library everything else of forkline works, and these calls say what to install.
 //!
 //! The library itself lies in a plugin that is opened at the first use. Whoever wants rsmpi, the bindings below it,
@@ -40,42 +49,63 @@ mod collective;
 mod communicator;
 mod datatype;
 mod error;
+mod file;
 mod gate;
 mod graph;
 mod grid;
 mod group;
+mod immediate;
+mod leftover;
 mod library;
+mod lock;
 mod neighbors;
+mod notes;
 mod objects;
+mod overlap;
 mod parcel;
+mod picture;
 mod point;
 mod posted;
+mod reachable;
+mod recording;
 mod reduction;
+mod remote;
 mod request;
 mod scope;
 mod short;
 mod state;
 #[allow(dead_code, reason = "the plugin uses the rest")]
 mod table;
+#[doc(hidden)]
+pub mod transfer;
 mod values;
+mod view;
 mod wait;
+mod window;
 
 use std::sync::OnceLock;
 
 pub use buffered::{attach_buffer, detach_buffer};
 pub use communicator::{Communicator, Comparison};
 pub use datatype::{
-    ANY_SOURCE, ANY_TAG, BAND, BOR, BXOR, Datatype, LAND, LOR, LXOR, Located, MAX, MAXLOC, MIN,
-    MINLOC, Number, Operator, PROC_NULL, PROD, Peer, PlaceOperator, Reduces, SUM, Status, Tag,
+    ANY_SOURCE, ANY_TAG, Accumulates, BAND, BOR, BXOR, Datatype, LAND, LOR, LXOR, Located, MAX,
+    MAXLOC, MIN, MINLOC, NO_OP, Number, Operator, PROC_NULL, PROD, Peer, PlaceOperator, REPLACE,
+    Reduces, SUM, Status, Tag, Whole, WindowOperator,
 };
 pub use error::{Call, ErrorClass, MpiError, MpiResult, Standing};
+pub use file::File;
 pub use graph::Graph;
 pub use grid::{Cartesian, Shift, dims_create};
 pub use group::Group;
+pub use lock::{LockKind, Locked, LockedAll};
 pub use neighbors::Neighbors;
 pub use parcel::Parcel;
+pub use picture::Topology;
+pub use recording::{Recording, Transfer};
 pub use request::{Request, wait_all, wait_any};
 pub use scope::{Scope, ScopedRequest, scope};
+pub use view::{Mode, View};
+pub use window::Window;
 
 use table::Handle;
 

@@ -43,6 +43,7 @@ mod heat_map;
 mod histogram;
 mod legend;
 mod lines;
+pub(crate) mod network;
 mod palette;
 mod panels;
 mod picture;

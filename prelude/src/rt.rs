@@ -23,7 +23,7 @@ use crate::processes::child;
 use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// A frame with a MIME bundle to show.
 pub const DISPLAY: u32 = 1;
@@ -33,6 +33,8 @@ pub const CLEAR_OUTPUT: u32 = 2;
 pub const PANIC: u32 = 3;
 /// A frame for the kernel itself: `{"report": name, "value": …}`.
 pub const REPORT: u32 = 4;
+/// A frame with the bytes of a value that the kernel is to keep for a while.
+pub(crate) const VALUE: u32 = 5;
 
 /// What the worker offers.
 #[repr(C)]
@@ -97,6 +99,14 @@ pub fn send(kind: u32, payload: &str) -> bool {
         return child::ask(kind, payload);
     };
     // SAFETY: `payload` is valid for the whole call, which is all that `Host::send` asks for.
+    unsafe { (host.send)(kind, payload.as_ptr(), payload.len()) };
+    true
+}
+
+/// Sends a frame that is no text; `false` if there is no worker to take it.
+pub(crate) fn send_bytes(kind: u32, payload: &[u8]) -> bool {
+    let Some(host) = host() else { return false };
+    // SAFETY: as in `send`.
     unsafe { (host.send)(kind, payload.as_ptr(), payload.len()) };
     true
 }
@@ -240,7 +250,7 @@ pub fn render_png(svg: &str, scale: f64) -> Result<Vec<u8>, String> {
 
 /// Where in a cell this is: `cell [3], line 2`. None outside of cells, and where there is no kernel to ask. Takes a
 /// moment: the kernel knows, and answers when it has seen all that was printed before.
-fn locate(location: &'static Location<'static>) -> Option<String> {
+fn locate(location: &'static Location<'static>, line: u32) -> Option<String> {
     let host = host()?;
     let file = location.file();
     let mut out = [0_u8; 64];
@@ -251,7 +261,7 @@ fn locate(location: &'static Location<'static>) -> Option<String> {
             address.cast(),
             file.as_ptr(),
             file.len(),
-            location.line(),
+            line,
             out.as_mut_ptr(),
             out.len(),
         )
@@ -262,7 +272,12 @@ fn locate(location: &'static Location<'static>) -> Option<String> {
 
 /// A line as a message names it: `cell [3], line 2`; outside of cells the file's line.
 pub(crate) fn place(location: &'static Location<'static>) -> String {
-    locate(location).unwrap_or_else(|| format!("{}:{}", location.file(), location.line()))
+    place_at(location, location.line())
+}
+
+/// As [`place`], for another line of the same file.
+pub(crate) fn place_at(location: &'static Location<'static>, line: u32) -> String {
+    locate(location, line).unwrap_or_else(|| format!("{}:{line}", location.file()))
 }
 
 /// Writes out what std still holds of a line without its newline, so that frames come after it.

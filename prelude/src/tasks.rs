@@ -43,6 +43,7 @@ pub use event_loop::{CallbackId, EventLoop, LoopFuture, TimerHandle};
 pub use gather::{Gather, GatherAll, GatherTuple, Member, gather};
 #[doc(hidden)]
 pub use runtime::__cell;
+pub(crate) use runtime::spawn_on_runtime;
 pub use runtime::{block_on, handle, spawn, spawn_blocking};
 pub use task::Task;
 pub use time::{Sleep, YieldNow, sleep, yield_now};

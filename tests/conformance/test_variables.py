@@ -21,6 +21,8 @@ def types(kernel: Client, *names: str) -> list[str]:
         ("let mut list = Vec::new(); list.push(1u8);", {"list": "Vec<u8>"}),
         ("let (one, mut two) = (1u8, vec!['x']); // a pair", {"one": "u8", "two": "Vec<char>"}),
         ("let (left, (right, _)) = (1.5, (true, 2));", {"left": "f64", "right": "bool"}),
+        ("let (front, rear) = (1u8, 'x');\nfn between() {}\nlet behind = 2u16;", {"front": "u8", "rear": "char", "behind": "u16"}),
+        ("let (front, rear) = (1u8, 'x');\n\n// about it\nfn last() {}\n", {"front": "u8", "rear": "char"}),
         ("struct Pair { x: i64, y: u16 }\nlet Pair { x, y: renamed } = Pair { x: 1, y: 2 };", {"x": "i64", "renamed": "u16"}),
         ("let [first, .., last] = [1u16, 2, 3];", {"first": "u16", "last": "u16"}),
         ("let Some(inside) = Some(3i64) else { panic!() };\nlet after_it = inside;", {"inside": "i64", "after_it": "i64"}),

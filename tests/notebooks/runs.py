@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -19,6 +22,32 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(p for p in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 NAMES = [str(p.relative_to(FOLDER)) for p in NOTEBOOKS]
 CELL_SECONDS = 120
+HAS_MPI = bool(shutil.which("mpiexec") and shutil.which("mpicc"))
+
+
+def needs_ranks(path: Path) -> bool:
+    """Whether cells of the notebook run on ranks."""
+    cells = nbformat.read(path, as_version=4).cells
+    return any(cell.cell_type == "code" and cell.source.startswith("%%mpi") for cell in cells)
+
+
+def needs_debugger(path: Path) -> bool:
+    """Whether cells of the notebook run under the debugger."""
+    cells = nbformat.read(path, as_version=4).cells
+    return any(cell.cell_type == "code" and re.match("%%?debug", cell.source) for cell in cells)
+
+
+def skip_without_debugger(path: Path) -> None:
+    """What cannot run is no pass."""
+    names = [f"lldb-dap-{version}" for version in range(18, 31)] + ["lldb-dap"]
+    if needs_debugger(path) and not any(map(shutil.which, names)):
+        pytest.skip("not run: there is no lldb-dap (sudo apt install lldb-19)")
+
+
+def skip_without_mpi(path: Path) -> None:
+    """What cannot run is no pass."""
+    if not HAS_MPI and needs_ranks(path):
+        pytest.skip("not run: MPI is not installed (sudo apt install openmpi-bin libopenmpi-dev libclang-dev)")
 
 
 @dataclass
@@ -36,7 +65,8 @@ def executed(path: Path) -> Run:
         return run_notebook(path, Path(work))
 
 
-def run_notebook(path: Path, work: Path) -> Run:
+def run_notebook(path: Path, work: Path, variables: dict[str, str] | None = None) -> Run:
+    """Runs a notebook in a copy of its folder within `work`, its kernel with these variables beside those of the test."""
     folder = work / "notebook"
     shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints"))
     notebook = nbformat.read(path, as_version=4)
@@ -52,7 +82,7 @@ def run_notebook(path: Path, work: Path) -> Run:
         resources={"metadata": {"path": str(folder)}},
     )
     try:
-        client.execute()
+        client.execute(env={**os.environ, **(variables or {})})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         # nbclient's own message shows the cell only; say which one it is, and what it printed.
         message = f"{path.name}: {where(notebook)}\n{type(error).__name__}: {plain(str(error))[-4000:]}"

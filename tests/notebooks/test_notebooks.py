@@ -12,12 +12,14 @@ import nbformat
 import pytest
 
 from harness import plain
-from runs import FOLDER, NAMES, NOTEBOOKS, executed, texts
+from runs import FOLDER, NAMES, NOTEBOOKS, executed, skip_without_debugger, skip_without_mpi, texts
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_notebook_runs(path: Path) -> None:
+    skip_without_mpi(path)
+    skip_without_debugger(path)
     run = executed(path)
     if run.failure:
         pytest.fail(run.failure, pytrace=False)

@@ -16,10 +16,13 @@ import nbformat
 import pytest
 
 from harness import plain
-from runs import FOLDER, NOTEBOOKS, executed, texts
+from runs import FOLDER, NOTEBOOKS, executed, skip_without_debugger, skip_without_mpi, texts
 
 # Entries and lettered variants of the book's chapters that are done here.
-EXPECTED = {"ch01": (40, 1), "ch02": (11, 9), "ch03": (10, 10), "ch05": (5, 6)}
+EXPECTED = {"ch01": (40, 1), "ch02": (11, 9), "ch03": (10, 10), "ch04": (9, 13), "ch05": (5, 6), "ch06": (2, 2), "ch08": (9, 8), "ch09": (6, 11)}
+
+# A cell of ranks has the numbers of those before each line that they printed.
+CHECK = re.compile(r"(\[\d+(-\d+)?(,\d+(-\d+)?)*\] )?check:")
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ def cells_of(notebook: nbformat.NotebookNode, id: str) -> list[nbformat.Notebook
 
 
 def checks_of(cells: list[nbformat.NotebookNode]) -> list[str]:
-    """The lines that begin with `check:`, among what the cells printed. What they only displayed is not looked at."""
+    """The lines that begin with `check:`, on whatever ranks, among what the cells printed. What they only displayed is not
+    looked at."""
     printed = [plain(text) for cell in cells for text in texts([o for o in cell.outputs if o.output_type == "stream"])]
-    return [line for text in printed for line in text.splitlines() if line.startswith("check:")]
+    return [line for text in printed for line in text.splitlines() if CHECK.match(line)]
 
 
 def home_of(recipe: Recipe) -> Path:
@@ -106,6 +110,8 @@ def test_recipe_is_saved_with_its_check(recipe: Recipe) -> None:
 @pytest.mark.parametrize("recipe", RECIPES, ids=IDS)
 def test_recipe_holds(recipe: Recipe) -> None:
     path = home_of(recipe)
+    skip_without_mpi(path)
+    skip_without_debugger(path)
     run = executed(path)
     cells = cells_of(run.notebook, recipe.id)
     for cell in cells:

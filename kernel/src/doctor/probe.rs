@@ -2,6 +2,7 @@
 //!
 //! What always holds: nothing is changed, and a program that hangs is ended after [`LIMIT`].
 
+use crate::engine::drivers;
 use crate::{home, install};
 use std::ffi::OsStr;
 use std::io::Read;
@@ -125,9 +126,7 @@ pub(super) fn has_library(name: &str) -> bool {
 }
 
 fn lists_library(ldconfig: &str, name: &str) -> bool {
-    ldconfig
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(name))
+    drivers::listed(ldconfig, name).is_some()
 }
 
 /// The OpenCL drivers that are registered here, by the names of their files.

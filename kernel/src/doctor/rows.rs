@@ -5,6 +5,7 @@ use super::probe::{
     Answer, ask, first_line, has_library, is_older, jupyter_parts, kernel_folders, opencl_drivers,
     program, toolchain_program, version_in,
 };
+use crate::engine::gpu_plugins::{self, Driver};
 use crate::engine::{mpi_plugin, template};
 use crate::{home, install};
 use std::ffi::OsStr;
@@ -214,12 +215,13 @@ fn mpi() -> Row {
     }
 }
 
+/// What a row says of a driver whose plugin is not built.
+const NO_PLUGIN: &str = "the plugin is not built; takes half a minute: forkline template";
+
 fn opencl() -> Row {
     let row = Row::optional("OpenCL");
     if !has_library("libOpenCL.so.1") {
-        return row.missing(
-            "device arrays (a later version), on the CPU too: sudo apt install pocl-opencl-icd",
-        );
+        return row.missing("device arrays, on the CPU too: sudo apt install pocl-opencl-icd");
     }
     let drivers = opencl_drivers(Path::new("/etc/OpenCL/vendors"));
     if drivers.is_empty() {
@@ -228,7 +230,12 @@ fn opencl() -> Row {
             "sudo apt install pocl-opencl-icd (the CPU), or your GPU maker's driver",
         );
     }
-    row.ok(drivers.join(", "), "device arrays (a later version)")
+    let drivers = drivers.join(", ");
+    if gpu_plugins::is_ready(Driver::OpenCl) {
+        row.ok(drivers, "device arrays")
+    } else {
+        row.warn(drivers, NO_PLUGIN)
+    }
 }
 
 fn cuda() -> Row {
@@ -236,7 +243,10 @@ fn cuda() -> Row {
     let query = ["--query-gpu=name,driver_version", "--format=csv,noheader"];
     let device = program("nvidia-smi").and_then(|smi| first_line(&smi, &query));
     match (has_library("libcuda.so.1"), device) {
-        (true, Some(device)) => row.ok(device, "device arrays (a later version)"),
+        (true, Some(device)) if gpu_plugins::is_ready(Driver::Cuda) => {
+            row.ok(device, "device arrays")
+        }
+        (true, Some(device)) => row.warn(device, NO_PLUGIN),
         (true, None) => row.warn("libcuda.so.1", "nvidia-smi names no device"),
         (false, Some(device)) => row.warn(device, "nvidia-smi answers, libcuda.so.1 is not found"),
         (false, None) => row.missing("needs an NVIDIA GPU and its driver"),
@@ -245,13 +255,11 @@ fn cuda() -> Row {
 
 fn lldb_dap() -> Row {
     let row = Row::optional("lldb-dap");
-    let numbered = (19..=25).rev().map(|major| format!("lldb-dap-{major}"));
-    match std::iter::once("lldb-dap".to_owned())
-        .chain(numbered)
-        .find_map(|name| program(&name))
-    {
-        Some(path) => row.ok(path.display().to_string(), "the debugger (a later version)"),
-        None => row.missing("the debugger (a later version): sudo apt install lldb-19"),
+    match crate::session::debug_adapter() {
+        Some(path) => row.ok(path.display().to_string(), "the debugger"),
+        None => row.missing(
+            "the debugger needs lldb-dap 18.1 or later: sudo apt install lldb-19, then forkline install",
+        ),
     }
 }
 

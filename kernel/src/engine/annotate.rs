@@ -17,6 +17,7 @@ use ra_ap_syntax::ast::{self, HasName};
 use ra_ap_syntax::{AstNode, SyntaxNode};
 
 const BEGIN: &str = "/*forkline:*/";
+/// Before the semicolon of a `let` that is put in: behind it, it would belong to an item that follows.
 const END: &str = "/*:forkline*/";
 
 /// A cell's text with types.
@@ -82,7 +83,7 @@ pub fn annotate(text: &str, known: &[Let]) -> Option<Annotated> {
                 let name = &variable.name;
                 moved.push((name.clone(), written));
                 rebound.push_str(&format!(
-                    "{BEGIN}let {mutable}{name}: {kind} = {name};{END}"
+                    "{BEGIN}let {mutable}{name}: {kind} = {name}{END};"
                 ));
             }
         }
@@ -148,9 +149,15 @@ pub fn strip(source: &str) -> (String, Columns) {
     let mut edits = Edits::default();
     let mut from = 0;
     while let Some(start) = source[from..].find(BEGIN).map(|at| from + at) {
-        let Some(end) = source[start..].find(END).map(|at| start + at + END.len()) else {
+        let Some(mut end) = source[start..].find(END).map(|at| start + at + END.len()) else {
             break;
         };
+        // evcxr may have begun a new line behind the mark.
+        let inner = source[start + BEGIN.len()..].trim_start();
+        let is_statement = inner.starts_with("let ");
+        if is_statement && source[end..].starts_with(';') {
+            end += 1;
+        }
         edits.remove(start..end);
         from = end;
     }
@@ -162,7 +169,7 @@ struct Statement {
     node: ast::LetStmt,
     /// What is to be added to a place in the tree for the byte in the text.
     start: usize,
-    /// The byte at which the next statement begins.
+    /// The byte at which more can be added before the next statement; none if there is no next one.
     next: Option<usize>,
 }
 
@@ -177,7 +184,14 @@ fn lets(text: &str) -> Option<Vec<Statement>> {
         Some(Statement {
             node: ast::LetStmt::cast(node.clone())?,
             start: offset(node).wrapping_sub(node.text_range().start().into()),
-            next: nodes.get(index + 1).map(offset),
+            next: nodes.get(index + 1).map(|next| {
+                // evcxr takes items out, with the comments and the space before them.
+                if ast::Item::can_cast(next.kind()) {
+                    offset(node) + usize::from(node.text_range().len())
+                } else {
+                    offset(next)
+                }
+            }),
         })
     });
     Some(found.collect())
@@ -276,16 +290,28 @@ mod tests {
                 "let (a, mut b) = f(); // pair\nb += 1;",
                 std::slice::from_ref(&pair)
             ),
-            "let (a, mut b) = f(); // pair\n<let a: A = a;><let mut b: B = b;>b += 1;"
+            "let (a, mut b) = f(); // pair\n<let a: A = a>;<let mut b: B = b>;b += 1;"
         );
         assert_eq!(
             annotated("let (a, mut b) = f(); // pair", &[pair]),
-            "let (a, mut b) = f(); // pair\n<let a: A = a;><let mut b: B = b;>"
+            "let (a, mut b) = f(); // pair\n<let a: A = a>;<let mut b: B = b>;"
         );
+        let pair = || known("let (a, b) = f();", &[("a", Some("A")), ("b", Some("B"))]);
+        let next = known("let c = 5;", &[("c", Some("i32"))]);
+        assert_eq!(
+            annotated("let (a, b) = f();\nfn g() {}\nlet c = 5;", &[pair(), next]),
+            "let (a, b) = f();<let a: A = a>;<let b: B = b>;\nfn g() {}\nlet c<: i32> = 5;"
+        );
+        assert_eq!(
+            annotated("let (a, b) = f();\nfn g() {}", &[pair()]),
+            "let (a, b) = f();<let a: A = a>;<let b: B = b>;\nfn g() {}"
+        );
+        let (stripped, _) = strip("a;/*forkline:*/\nlet b: B = b/*:forkline*/;c");
+        assert_eq!(stripped, "a;\nc");
         let gap = known("let v: Vec<_> = w();", &[("v", Some("Vec<u8>"))]);
         assert_eq!(
             annotated("let v: Vec<_> = w();\nv", &[gap]),
-            "let v: Vec<_> = w();\n<let v: Vec<u8> = v;>v"
+            "let v: Vec<_> = w();\n<let v: Vec<u8> = v>;v"
         );
     }
 

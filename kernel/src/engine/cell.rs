@@ -12,7 +12,7 @@
 use super::annotate::MovedName;
 use super::awaiting;
 use super::driver::{Columns, Edits};
-use super::thread_local;
+use super::{kernel_macro, thread_local};
 use ra_ap_syntax::ast;
 use ra_ap_syntax::{AstNode, Edition, SourceFile, SyntaxKind, SyntaxNode, SyntaxToken, TextSize};
 
@@ -95,7 +95,7 @@ pub fn prepare(cell: &str, show_result: bool) -> Prepared {
         {
             awaits = awaiting::awaits(&list);
             show_last(&list, code_start, &mut edits);
-            expand_thread_locals(&list, code_start, &mut edits);
+            expand_macros(&list, code_start, &mut edits);
         }
     }
     let (text, columns) = edits.apply(cell);
@@ -127,8 +127,8 @@ fn show_last(list: &SyntaxNode, code_start: usize, edits: &mut Edits) {
     }
 }
 
-/// Makes the cell's own `thread_local!`s into items, which later cells see.
-fn expand_thread_locals(list: &SyntaxNode, code_start: usize, edits: &mut Edits) {
+/// Makes the cell's own `thread_local!`s and `kernel!`s into items, which later cells see.
+fn expand_macros(list: &SyntaxNode, code_start: usize, edits: &mut Edits) {
     let offset = |size: TextSize| usize::from(size) - WRAPPER.len() + code_start;
     for statement in list.children() {
         let expression = match statement.kind() {
@@ -139,7 +139,8 @@ fn expand_thread_locals(list: &SyntaxNode, code_start: usize, edits: &mut Edits)
             .filter(|node| node.kind() == SyntaxKind::MACRO_EXPR)
             .and_then(|node| node.children().find_map(ast::MacroCall::cast));
         let Some(call) = call else { continue };
-        let is_expanded = thread_local::expand(&call, offset, edits, |_| String::new());
+        let is_expanded = thread_local::expand(&call, offset, edits, |_| String::new())
+            || kernel_macro::expand(&call, offset, edits);
         if is_expanded
             && let Some(semicolon) = statement.last_token()
             && semicolon.kind() == SyntaxKind::SEMICOLON
@@ -242,7 +243,11 @@ fn last_expression(list: &SyntaxNode) -> Option<Last> {
         usize::from(range.start()) - WRAPPER.len()..usize::from(range.end()) - WRAPPER.len();
     Some(match last.kind() {
         SyntaxKind::WHILE_EXPR | SyntaxKind::FOR_EXPR => Last::Statement(range),
-        SyntaxKind::MACRO_EXPR if thread_local::is_call_of(&last) => return None,
+        SyntaxKind::MACRO_EXPR
+            if thread_local::is_call_of(&last) || kernel_macro::is_call_of(&last) =>
+        {
+            return None;
+        }
         // Macros with braces are items as a rule, which a value position cannot hold.
         SyntaxKind::MACRO_EXPR if is_braced_macro(&last) => Last::Statement(range),
         _ => Last::Value(range),

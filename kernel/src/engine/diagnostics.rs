@@ -4,6 +4,7 @@
 //! cell as the user wrote it and lets `annotate-snippets`, rustc's renderer, draw the result.
 
 use super::cell::Prepared;
+use super::drivers;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 use evcxr::CompilationError;
 use std::ops::Range;
@@ -18,6 +19,16 @@ pub struct CompileFailure {
     pub evalue: String,
     /// One entry for each error, with ANSI colours.
     pub traceback: Vec<String>,
+}
+
+/// The linker's two pages, in three lines.
+fn missing_driver(why: &str, cure: &str) -> CompileFailure {
+    let what = "the cell compiles, but it cannot be linked";
+    CompileFailure {
+        ename: NO_CODE.to_owned(),
+        evalue: what.to_owned(),
+        traceback: vec![format!("{what}\nwhy: {why}\ndo:  {cure}")],
+    }
 }
 
 /// Draws the errors of one compile.
@@ -40,6 +51,12 @@ pub fn failure(
             .iter()
             .filter(|error| error.level() != "warning")
             .collect();
+    }
+    let missing = shown
+        .iter()
+        .find_map(|error| drivers::advice(&error.rendered()));
+    if let Some((why, cure)) = missing {
+        return missing_driver(&why, cure);
     }
     // evcxr compiles more than once; the same error may come twice.
     let mut seen = Vec::new();
@@ -82,19 +99,13 @@ pub fn failure(
 pub fn stray_delimiter(cell: &str, offset: usize, number: usize) -> CompileFailure {
     let found = cell[offset..].chars().next().unwrap_or('}');
     let message = format!("unexpected closing delimiter: `{found}`");
-    let path = format!("cell [{number}]");
-    let snippet = Snippet::source(cell).path(path.as_str()).annotation(
-        AnnotationKind::Primary
-            .span(offset..offset + found.len_utf8())
-            .label("nothing is open here"),
-    );
-    let group = Level::ERROR
-        .primary_title(message.as_str())
-        .element(snippet);
-    let text = Renderer::styled()
-        .decor_style(DecorStyle::Ascii)
-        .render(&[group])
-        .to_string();
+    let marked = Marked {
+        range: offset..offset + found.len_utf8(),
+        is_primary: true,
+        label: "nothing is open here".to_owned(),
+    };
+    let source = (format!("cell [{number}]"), cell);
+    let text = draw(&message, None, Some(&source), &[marked], &[]);
     CompileFailure {
         ename: NO_CODE.to_owned(),
         evalue: message,
@@ -104,12 +115,7 @@ pub fn stray_delimiter(cell: &str, offset: usize, number: usize) -> CompileFailu
 
 fn render(error: &CompilationError, cell: &str, prepared: &Prepared, number: usize) -> String {
     let message = error.message();
-    let mut title = Level::ERROR.primary_title(message.as_str());
-    if let Some(code) = error.code() {
-        title = title.id(code);
-    }
-    let path = format!("cell [{number}]");
-    let spans: Vec<(Range<usize>, bool, String)> = error
+    let spans: Vec<Marked> = error
         .spanned_messages()
         .iter()
         .filter_map(|spanned| {
@@ -119,40 +125,16 @@ fn render(error: &CompilationError, cell: &str, prepared: &Prepared, number: usi
             // The message itself need not be repeated under the code.
             let label = spanned.label.trim_start_matches("error: ");
             let label = if label == message { "" } else { label };
-            Some((range, spanned.is_primary, label.to_owned()))
+            Some(Marked {
+                range,
+                is_primary: spanned.is_primary,
+                label: label.to_owned(),
+            })
         })
         .collect();
-    let notes = notes(error);
-    let mut group = if spans.is_empty() {
-        Group::with_title(title)
-    } else {
-        let annotations = spans.iter().map(|(range, is_primary, label)| {
-            let kind = if *is_primary {
-                AnnotationKind::Primary
-            } else {
-                AnnotationKind::Context
-            };
-            let annotation = kind.span(range.clone());
-            if label.is_empty() {
-                annotation
-            } else {
-                annotation.label(label.as_str())
-            }
-        });
-        title.element(
-            Snippet::source(cell)
-                .path(path.as_str())
-                .annotations(annotations),
-        )
-    };
-    for (is_help, text) in &notes {
-        let level = if *is_help { Level::HELP } else { Level::NOTE };
-        group = group.element(level.message(text.as_str()));
-    }
-    let mut text = Renderer::styled()
-        .decor_style(DecorStyle::Ascii)
-        .render(&[group])
-        .to_string();
+    let source = (format!("cell [{number}]"), cell);
+    let source = (!spans.is_empty()).then_some(&source);
+    let mut text = draw(&message, error.code(), source, &spans, &notes(error));
     if spans.is_empty() {
         // The error lies in code of an earlier cell; rustc's own drawing is the best there is.
         let rendered = error.rendered();
@@ -162,6 +144,69 @@ fn render(error: &CompilationError, cell: &str, prepared: &Prepared, number: usi
         }
     }
     text
+}
+
+/// A place in a text, and what the compiler says of it.
+pub(super) struct Marked {
+    pub range: Range<usize>,
+    pub is_primary: bool,
+    pub label: String,
+}
+
+/// An error in rustc's own form: its title and number, the places of one text, which has a name, and notes, of which some
+/// are help.
+pub(super) fn draw(
+    title: &str,
+    code: Option<&str>,
+    source: Option<&(String, &str)>,
+    marked: &[Marked],
+    notes: &[(bool, String)],
+) -> String {
+    let mut title = Level::ERROR.primary_title(title);
+    if let Some(code) = code {
+        title = title.id(code);
+    }
+    let mut group = match source {
+        None => Group::with_title(title),
+        Some((path, text)) => {
+            let annotations = marked.iter().map(|one| {
+                let kind = match one.is_primary {
+                    true => AnnotationKind::Primary,
+                    false => AnnotationKind::Context,
+                };
+                let annotation = kind.span(one.range.clone());
+                match one.label.is_empty() {
+                    true => annotation,
+                    false => annotation.label(one.label.as_str()),
+                }
+            });
+            let snippet = Snippet::source(*text).path(path.as_str());
+            title.element(snippet.annotations(annotations))
+        }
+    };
+    for (is_help, text) in notes {
+        let level = if *is_help { Level::HELP } else { Level::NOTE };
+        group = group.element(level.message(text.as_str()));
+    }
+    Renderer::styled()
+        .decor_style(DecorStyle::Ascii)
+        .render(&[group])
+        .to_string()
+}
+
+/// The byte of a text at a line and a column, which count from 1, columns in characters.
+pub(super) fn offset_of(text: &str, line: usize, column: usize) -> Option<usize> {
+    let start: usize = text
+        .split_inclusive('\n')
+        .take(line.checked_sub(1)?)
+        .map(str::len)
+        .sum();
+    let line = text[start..].lines().next().unwrap_or_default();
+    let within = line
+        .char_indices()
+        .nth(column.checked_sub(1)?)
+        .map_or(line.len(), |(index, _)| index);
+    Some(start + within)
 }
 
 /// rustc's help and notes, and what is particular to cells.
@@ -208,17 +253,7 @@ fn byte_range(
 ) -> Option<Range<usize>> {
     let offset = |(line, column): (usize, usize)| {
         let (line, column) = prepared.place_in_cell(line, column);
-        let start: usize = cell
-            .split_inclusive('\n')
-            .take(line.checked_sub(1)?)
-            .map(str::len)
-            .sum();
-        let text = cell[start..].lines().next().unwrap_or_default();
-        let within = text
-            .char_indices()
-            .nth(column.checked_sub(1)?)
-            .map_or(text.len(), |(index, _)| index);
-        Some(start + within)
+        offset_of(cell, line, column)
     };
     let start = offset(start)?;
     Some(start..offset(end)?.max(start))

@@ -8,7 +8,10 @@
 //! * `blocks`       labelled blocks in a cell
 //! * `driver`       the fast way to a compiled cell
 //! * `ranks`        a second engine, whose cells run on the ranks of a group
+//! * `plugins`      libraries built apart: `mpi_plugin`, `gpu_plugins`
 //! * `template`     the workspace with the prelude built in
+//! * `kernel_macro` kernels for devices as items
+//! * `testing`      programs of the session's tests
 //! * `thread_local` thread-local data that all cells share
 //! * `rust_source`  when rust-analyzer sees the standard library
 //! * `source_map`   from generated lines back to cells
@@ -26,7 +29,12 @@ mod blocks;
 mod cell;
 mod diagnostics;
 mod driver;
+pub mod drivers;
+pub mod gpu_plugins;
+mod kernel_macro;
 pub mod mpi_plugin;
+pub mod packs;
+mod plugins;
 mod ranks;
 #[cfg(test)]
 mod reliance;
@@ -34,6 +42,7 @@ mod rust_source;
 mod source_map;
 mod symbols;
 pub mod template;
+mod testing;
 mod thread_local;
 
 pub use blocks::labelled_blocks;
@@ -47,15 +56,17 @@ pub use driver::{CacheSummary, Settings as CompilerSettings};
 pub use ranks::RankSettings;
 pub use rust_source::RustSource;
 pub use source_map::Place;
+pub use testing::{BuildKind, TestBuild, TestProgram};
 
 use crate::worker;
 use analysis::Analysis;
 use cell::Prepared;
-use driver::{CELL_SOURCE_DIR, CurrentCell, Driver};
+use driver::{CELL_SOURCE_DIR, CurrentCell, DebugBuilds, Driver};
 use evcxr::{CommandContext, Error, EvalContext};
 use source_map::SourceMap;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Brings the prelude's names into scope of every cell.
@@ -106,9 +117,13 @@ impl Locator {
     /// cell, the last one if it is not known.
     pub fn place(&self, library: Option<&str>, file: &str, line: usize) -> Option<Place> {
         let file = Path::new(file);
+        // Those for the debugger have names of their own, but one library each as well.
         let is_generated = file == "src/lib.rs"
             || file == self.source.as_path()
-            || file == Path::new(CELL_SOURCE_DIR).join("src/lib.rs");
+            || file
+                .strip_prefix(CELL_SOURCE_DIR)
+                .unwrap_or(file)
+                .starts_with("src");
         if !is_generated {
             return None;
         }
@@ -133,6 +148,11 @@ impl Locator {
             libraries: HashMap::new(),
             places: HashMap::new(),
         }
+    }
+
+    /// The place of each line of a source that was compiled just now.
+    pub fn places(&self, source: &str) -> Vec<Option<Place>> {
+        lock(&self.map).places(source)
     }
 
     fn begin(&self, number: usize, prepared: &Prepared) {
@@ -204,6 +224,8 @@ pub struct Engine {
     record: Option<template::Record>,
     /// What cells have defined, for the engine of the ranks, and how much of it that one has.
     definitions: Vec<ranks::Definitions>,
+    /// Macro calls of cells that make tests: evcxr takes them for statements.
+    test_macros: Vec<testing::TestMacro>,
 }
 
 /// What a new engine needs.
@@ -216,6 +238,42 @@ pub struct Settings {
     pub process_group: Option<i32>,
     /// Tells the user something while a cell is compiled.
     pub notify: Box<dyn Fn(&str) + Send>,
+    /// What is to be done for the debugger.
+    pub debugging: Debugging,
+}
+
+/// What an engine does for the debugger.
+pub struct Debugging {
+    /// Whether cells are compiled for it.
+    pub is_on: Arc<AtomicBool>,
+    /// Is told of each cell that was compiled for it, before it runs.
+    pub compiled: Box<dyn Fn(DebugSource) + Send>,
+}
+
+impl Debugging {
+    /// For the driver. The name is that of the engine, in front of the numbers of its sources.
+    fn builds(self, name: &'static str, locator: &Locator) -> DebugBuilds {
+        let locator = locator.clone();
+        let compiled = self.compiled;
+        DebugBuilds::new(
+            name,
+            self.is_on,
+            Box::new(move |name, text| {
+                compiled(DebugSource {
+                    path: format!("{CELL_SOURCE_DIR}/{name}"),
+                    places: locator.places(text),
+                });
+            }),
+        )
+    }
+}
+
+/// A source that was compiled for the debugger.
+pub struct DebugSource {
+    /// Its path in the debug information.
+    pub path: String,
+    /// The place of each of its lines; the first is that of line 1.
+    pub places: Vec<Option<Place>>,
 }
 
 impl Engine {
@@ -248,14 +306,25 @@ impl Engine {
         if analysis.is_some() {
             driver::stand_in::answer_analysis(&session.path)?;
         }
+        let locator = Locator {
+            map: Arc::default(),
+            source: Arc::new(session.path.join("src/lib.rs")),
+        };
+        let debug = settings.debugging.builds("cell", &locator);
         let driver = Driver::start(
             &session.path,
             record.as_ref().map(|record| record.digest.clone()),
             settings.notify,
+            debug,
         )?;
         let mut command = std::process::Command::new(std::env::current_exe()?);
         if let Some(group) = settings.process_group {
             command.env(worker::KERNEL_GROUP, group.to_string());
+        }
+        if let Err(error) = drivers::write_scripts() {
+            progress(&format!(
+                "cells cannot link drivers themselves in this session: {error}\n"
+            ));
         }
         let source = RustSource::hidden(&session.path)?;
         let context = context(
@@ -267,7 +336,7 @@ impl Engine {
         if record.is_some() && analysis.is_none() {
             source.reveal()?;
         }
-        let mut engine = Engine::assemble(context, driver, session, analysis, record)?;
+        let mut engine = Engine::assemble(context, driver, session, locator, analysis, record)?;
         engine.begin_with_prelude(progress);
         Ok(engine)
     }
@@ -276,15 +345,13 @@ impl Engine {
         context: CommandContext,
         driver: Driver,
         session: template::SessionDir,
+        locator: Locator,
         analysis: Option<Analysis>,
         record: Option<template::Record>,
     ) -> anyhow::Result<Engine> {
         let mut engine = Engine {
             context,
-            locator: Locator {
-                map: Arc::default(),
-                source: Arc::new(session.path.join("src/lib.rs")),
-            },
+            locator,
             driver,
             session,
             analysis,
@@ -295,6 +362,7 @@ impl Engine {
             cell_settings: None,
             record,
             definitions: Vec::new(),
+            test_macros: Vec::new(),
         };
         engine
             .context
@@ -381,6 +449,7 @@ impl Engine {
         self.note_commands(text);
         if result.is_ok() {
             self.note_definitions(number, text, &prepared);
+            self.note_test_macros(number, text, &prepared);
         }
         result
             .map(|outputs| {
@@ -420,6 +489,13 @@ impl Engine {
             Ok(_) | Err(Error::SubprocessTerminated(_)) => Ok(()),
             Err(error) => Err(Failure::Refused(error.to_string())),
         }
+    }
+
+    /// The compiler's version; empty where there is no prelude.
+    pub fn rustc_version(&self) -> String {
+        self.record
+            .as_ref()
+            .map_or(String::new(), |record| record.rustc.clone())
     }
 
     /// How cells are compiled.

@@ -6,17 +6,14 @@
 //! What always holds: without MPI, and also if the plugin does not build, everything else works. A kernel that starts
 //! never builds it.
 
+use super::plugins::{self, Plugin};
 use super::template;
-use crate::home;
-use anyhow::Context as _;
-use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The plugin's library, which the prelude looks for by this name.
-const LIBRARY: &str = "libforkline_mpi.so";
-/// The file that says what the plugin was built from.
-const RECORD: &str = "mpi.txt";
+const PLUGIN: Plugin = Plugin {
+    library: "libforkline_mpi.so",
+    record: "mpi.txt",
+};
 
 /// What the plugin is.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,10 +26,6 @@ pub enum State {
     Outdated,
 }
 
-fn library() -> PathBuf {
-    home::plugins_dir().join(LIBRARY)
-}
-
 /// What the plugin is built from, as text; none without `mpicc`.
 fn ingredients() -> Option<String> {
     // Both say what they would call, with the library's folders: Open MPI and MPICH know `-show`.
@@ -41,25 +34,21 @@ fn ingredients() -> Option<String> {
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    let rustc = Command::new("rustc").arg("-vV").output().ok()?;
     Some(format!(
         "{}{}{}\n",
         String::from_utf8_lossy(&shown.stdout),
-        String::from_utf8_lossy(&rustc.stdout),
-        template::plugin_digest(),
+        plugins::rustc()?,
+        // The interface is a file of both.
+        template::digest_of(|name| name.starts_with("mpi/") || name == "src/mpi/table.rs"),
     ))
 }
 
 /// Whether the plugin can be used.
 pub fn state() -> State {
-    let Some(wanted) = ingredients() else {
-        return State::NoMpi;
-    };
-    let found = fs::read_to_string(home::plugins_dir().join(RECORD)).unwrap_or_default();
-    if found == wanted && library().exists() {
-        State::Ready
-    } else {
-        State::Outdated
+    match ingredients() {
+        None => State::NoMpi,
+        Some(wanted) if PLUGIN.is_built_from(&wanted) => State::Ready,
+        Some(_) => State::Outdated,
     }
 }
 
@@ -76,38 +65,17 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<(
         );
         return Ok(());
     };
-    let dir = home::plugins_dir();
-    fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
-    let _lock = template::Lock::wait(&dir.join("mpi.lock"))?;
+    let _lock = plugins::lock("mpi")?;
     if !rebuild && state() == State::Ready {
         return Ok(());
     }
     progress("building the MPI plugin, once for all sessions (a minute on 2 cores)");
-    let target = dir.join("build");
-    let status = Command::new("cargo")
-        .args(["build", "--release", "--locked", "--quiet"])
-        .arg("--manifest-path")
-        .arg(home::prelude_dir().join("mpi/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        // The folders of forkline have a configuration of cargo for cells, which is of no use here, and no harm.
-        .current_dir(&dir)
-        .stdin(Stdio::null())
-        .status()
-        .context("cargo cannot be started")?;
+    let status = plugins::build("mpi", &[PLUGIN], &wanted, |_| {})?;
     anyhow::ensure!(
         status.success(),
         "the MPI plugin could not be built ({status}); everything but MPI works\n\
          why: the messages above say; most often libclang is missing\n\
          do:  sudo apt install libopenmpi-dev libclang-dev, then forkline template"
     );
-    // Under another name first: a rank may have the old one open, and must not see it change.
-    let built = target.join("release").join(LIBRARY);
-    let new = dir.join("new.so");
-    fs::copy(&built, &new).with_context(|| format!("{} was not built", built.display()))?;
-    fs::rename(&new, library())?;
-    fs::write(dir.join(RECORD), wanted)?;
-    // 150 MB that nobody needs again.
-    let _a_rest_does_no_harm = fs::remove_dir_all(&target);
     Ok(())
 }

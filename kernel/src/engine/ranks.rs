@@ -8,9 +8,12 @@
 //! items, and follows the commands, that have come since the last one. Variables stay where they are.
 
 use super::cell::{self, Prepared, Statement};
-use super::{Content, Driver, Engine, Failure, context, driver, lock, template};
+use super::{
+    Content, Debugging, Driver, Engine, Failure, Locator, context, driver, lock, template,
+};
 use crate::worker::group;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a new engine for ranks needs.
 pub struct RankSettings {
@@ -22,6 +25,8 @@ pub struct RankSettings {
     pub plan: PathBuf,
     /// Tells the user something while a cell is compiled.
     pub notify: Box<dyn Fn(&str) + Send>,
+    /// What is to be done for the debugger.
+    pub debugging: Debugging,
 }
 
 /// What one cell has defined.
@@ -76,7 +81,12 @@ impl Engine {
             driver::stand_in::answer_analysis(&session.path)?;
         }
         let digest = self.record.as_ref().map(|record| record.digest.clone());
-        let driver = Driver::start(&session.path, digest, settings.notify)?;
+        let locator = Locator {
+            map: Arc::default(),
+            source: Arc::new(session.path.join("src/lib.rs")),
+        };
+        let debug = settings.debugging.builds("ranks", &locator);
+        let driver = Driver::start(&session.path, digest, settings.notify, debug)?;
         let mut command = std::process::Command::new(std::env::current_exe()?);
         command.arg(group::ROLE).env(group::PLAN, &settings.plan);
         let record = self.record.clone();
@@ -89,7 +99,7 @@ impl Engine {
                 record.as_ref(),
             )?
         };
-        let mut engine = Engine::assemble(context, driver, session, None, record)?;
+        let mut engine = Engine::assemble(context, driver, session, locator, None, record)?;
         engine.begin_with_prelude(&mut |text| eprintln!("forkline: ranks: {text}"));
         // What belongs to the constructor is no cell's.
         engine.definitions.clear();

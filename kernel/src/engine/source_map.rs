@@ -89,21 +89,34 @@ impl SourceMap {
         let (_, snapshot) = snapshot?;
         snapshot.statements.place(&snapshot.source, line)
     }
+
+    /// The place of each line of a source of the cell that was begun last; the first is that of line 1.
+    pub fn places(&self, source: &str) -> Vec<Option<Place>> {
+        self.statements.places(&as_written(source), usize::MAX)
+    }
 }
 
 impl Statements {
     fn place(&self, source: &str, line: usize) -> Option<Place> {
+        self.places(source, line)
+            .get(line.checked_sub(1)?)
+            .copied()?
+    }
+
+    /// The place of each line; at least of the first `until`, if there are so many.
+    fn places(&self, source: &str, until: usize) -> Vec<Option<Place>> {
         let lines: Vec<&str> = source.lines().collect();
-        let mut index = 0;
+        let mut places = Vec::new();
         // Statements that are not items keep their order, so a repeated text is found in its turn.
         let mut next_statement = 0;
-        while index < lines.len() && index < line {
+        while places.len() < lines.len().min(until) {
+            let rest = &lines[places.len()..];
             let found = self
                 .current
                 .iter()
                 .enumerate()
                 .skip(next_statement)
-                .find(|(_, (_, statement))| begins_at(&lines[index..], &statement.text))
+                .find(|(_, (_, statement))| begins_at(rest, &statement.text))
                 .map(|(position, found)| {
                     if !found.1.is_item {
                         next_statement = position + 1;
@@ -112,23 +125,22 @@ impl Statements {
                 })
                 .or_else(|| {
                     let mut all = self.current.iter().chain(self.items.iter().rev());
-                    all.find(|(_, item)| item.is_item && begins_at(&lines[index..], &item.text))
+                    all.find(|(_, item)| item.is_item && begins_at(rest, &item.text))
                 });
             let Some((cell, statement)) = found else {
-                index += 1;
+                places.push(None);
                 continue;
             };
             let length = statement.text.lines().count();
-            if line <= index + length {
-                return Some(Place {
+            places.extend((0..length).map(|offset| {
+                Some(Place {
                     cell: *cell,
-                    line: statement.line + (line - 1 - index),
+                    line: statement.line + offset,
                     in_item: statement.is_item,
-                });
-            }
-            index += length;
+                })
+            }));
         }
-        None
+        places
     }
 }
 

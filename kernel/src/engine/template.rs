@@ -103,8 +103,8 @@ fn ingredients() -> anyhow::Result<Ingredients> {
         hasher.update(bytes);
     };
     for (name, contents) in PRELUDE_FILES {
-        // The MPI plugin is built apart (see `mpi_plugin`).
-        if name.starts_with("mpi/") {
+        // Plugins are built apart (see `plugins`).
+        if name.starts_with("mpi/") || name.starts_with("gpu/") {
             continue;
         }
         add(name.as_bytes());
@@ -135,17 +135,21 @@ fn ingredients() -> anyhow::Result<Ingredients> {
     })
 }
 
-/// A digest of the MPI plugin's sources.
-pub fn plugin_digest() -> String {
+/// A digest of those of the prelude's files whose names `is_part` chooses.
+pub(super) fn digest_of(is_part: impl Fn(&str) -> bool) -> String {
     let mut hasher = Sha256::new();
     for (name, contents) in PRELUDE_FILES {
-        // The interface is a file of both.
-        if name.starts_with("mpi/") || *name == "src/mpi/table.rs" {
+        if is_part(name) {
             hasher.update(contents);
         }
     }
     let digest = hasher.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether the prelude's sources have a file of this name.
+pub(super) fn has_file(name: &str) -> bool {
+    PRELUDE_FILES.iter().any(|(of, _)| *of == name)
 }
 
 fn output(command: &mut Command) -> anyhow::Result<String> {
@@ -219,7 +223,7 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
     fs::write(dir.join(".cargo/config.toml"), CARGO_CONFIG)?;
     fs::create_dir_all(&template)?;
     fs::write(template.join("Cargo.lock"), LOCK_FILE)?;
-    build(&template)?;
+    build(&template, "")?;
     remove_dir(&home::rust_source_dir())?;
     rust_source::slim(&ingredients.rust_libs, &home::rust_source_dir())?;
     analyzer::write_project(&template)
@@ -238,9 +242,15 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
     Ok(record)
 }
 
-/// Lets evcxr build the workspace, in a process of its own: evcxr takes its folder from the
-/// environment, and this process may be a kernel whose environment is not to change any more.
-fn build(template: &Path) -> anyhow::Result<()> {
+/// The environment variable with the lines that a workspace has beside the prelude's.
+const MORE_LINES: &str = "FORKLINE_MORE_LINES";
+
+/// Lets evcxr build a workspace with the prelude and what `more` lines bring, in a process of its own: evcxr takes its folder
+/// from the environment, and this process may be a kernel whose environment is not to change any more.
+///
+/// # Errors
+/// It does not build; the compiler has said why.
+pub(super) fn build(template: &Path, more: &str) -> anyhow::Result<()> {
     let links = home::links_dir();
     stand_in::make_links(&links)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -254,14 +264,15 @@ fn build(template: &Path) -> anyhow::Result<()> {
         .env(stand_in::RECORD_DIR, template.join("calls"))
         .env("EVCXR_TMPDIR", template)
         .env("EVCXR_CONFIG_DIR", template)
+        .env(MORE_LINES, more)
         .current_dir(template)
         .stdin(std::process::Stdio::null())
         .status()?;
     anyhow::ensure!(
         status.success(),
-        "the prelude could not be built ({status})\n\
+        "it could not be built ({status})\n\
          why: the compiler's messages are above\n\
-         do:  forkline doctor    (names what is missing), then forkline template"
+         do:  forkline doctor    (names what is missing), then try again"
     );
     Ok(())
 }
@@ -297,8 +308,9 @@ pub fn build_here() -> anyhow::Result<()> {
     // evcxr has tried the compiler with no dependency, over which cargo forgot the versions.
     fs::write("Cargo.lock", LOCK_FILE)?;
     context.execute(&format!(
-        "{}\nuse forkline::prelude::*;",
-        dependency_lines().join("\n")
+        "{}\n{}\nuse forkline::prelude::*;",
+        dependency_lines().join("\n"),
+        std::env::var(MORE_LINES).unwrap_or_default()
     ))?;
     Ok(())
 }
@@ -364,16 +376,27 @@ impl SessionDir {
         })?;
         let lock = Lock::wait(&path.join(".lock"))?;
         remove_stale_sessions(&path);
-        let template = home::template_dir();
-        for name in ["Cargo.toml", "Cargo.lock"] {
-            if template.join(name).exists() {
-                fs::copy(template.join(name), path.join(name))?;
-            }
-        }
-        copy_target(&template.join("target"), &path.join("target"))
+        copy_into(&path)
             .context("the prebuilt prelude cannot be taken over into the session's folder")?;
         Ok(SessionDir { path, _lock: lock })
     }
+}
+
+/// A new copy of the template, in place of what is at `dir`.
+pub(super) fn copy_to(dir: &Path) -> io::Result<()> {
+    remove_dir(dir)?;
+    fs::create_dir_all(dir)?;
+    copy_into(dir)
+}
+
+fn copy_into(dir: &Path) -> io::Result<()> {
+    let template = home::template_dir();
+    for name in ["Cargo.toml", "Cargo.lock"] {
+        if template.join(name).exists() {
+            fs::copy(template.join(name), dir.join(name))?;
+        }
+    }
+    copy_target(&template.join("target"), &dir.join("target"))
 }
 
 /// Removes the folders of kernels that were killed: nobody holds their lock any more.
@@ -397,8 +420,9 @@ fn remove_stale_sessions(mine: &Path) {
     }
 }
 
-/// Copies a cargo target folder without what belongs to evcxr's own crate.
-fn copy_target(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a cargo target folder without what belongs to evcxr's own crate. What is there already stays: it is the same, or
+/// in use.
+pub(super) fn copy_target(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -413,6 +437,8 @@ fn copy_target(from: &Path, to: &Path) -> io::Result<()> {
         let (source, target) = (entry.path(), to.join(&*name));
         if entry.file_type()?.is_dir() {
             copy_target(&source, &target)?;
+        } else if target.exists() {
+            continue;
         } else if is_final(&source) && fs::hard_link(&source, &target).is_ok() {
             // Compilers replace these files, they never write into them.
         } else {

@@ -124,19 +124,11 @@ fn end_of_type(elements: &[SyntaxElement], from: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ra_ap_syntax::{Edition, SourceFile};
 
     fn expanded(source: &str) -> String {
-        let parsed = SourceFile::parse(source, Edition::Edition2024);
-        let mut edits = Edits::default();
-        for node in parsed.syntax_node().descendants() {
-            if let Some(call) = ast::MacroCall::cast(node) {
-                expand(&call, usize::from, &mut edits, |name| {
-                    format!("/*{name}*/ ")
-                });
-            }
-        }
-        edits.apply(source).0
+        Edits::of_macro_calls(source, |call, edits| {
+            expand(call, usize::from, edits, |name| format!("/*{name}*/ "));
+        })
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn text(
         "language": "rust",
         "interrupt_mode": "message",
         "env": env,
-        "metadata": { "supported_encryption": ["curve"], "debugger": false },
+        "metadata": { "supported_encryption": ["curve"], "debugger": crate::session::has_debugger() },
     });
     Ok(serde_json::to_string_pretty(&spec)? + "\n")
 }

@@ -3,7 +3,7 @@
 use super::{InstallOptions, Target, three_parts};
 use crate::home;
 use anyhow::{Context, Result};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Where the pieces of one installation lie.
@@ -88,8 +88,12 @@ pub fn cargo_bin_dir() -> Option<PathBuf> {
 
 /// The first executable file of that name on `PATH`.
 pub fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+    executable_in(&std::env::var_os("PATH")?, program)
+}
+
+/// The first executable file of that name in a list of folders, which is written as `PATH` is.
+pub fn executable_in(path: &OsStr, program: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
         .map(|dir| dir.join(program))
         .find(|file| is_executable(file))
 }

@@ -66,7 +66,7 @@ fn kernelspec_says_what_front_ends_need() {
             "language": "rust",
             "interrupt_mode": "message",
             "env": { "FORKLINE_CARGO_BIN": "/opt/rust/bin", "FORKLINE_HOME": "/elsewhere" },
-            "metadata": { "supported_encryption": ["curve"], "debugger": false },
+            "metadata": { "supported_encryption": ["curve"], "debugger": crate::session::has_debugger() },
         })
     );
 }

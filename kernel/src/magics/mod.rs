@@ -8,13 +8,19 @@
 
 mod cd;
 mod compiler;
+mod debug;
 mod env;
+mod gpu;
 mod help;
+mod jobs;
+mod load;
 mod mpi;
 mod parse;
 mod profile;
 mod shell;
 mod show;
+mod shuttle;
+mod test;
 mod time;
 mod timeit;
 mod who;
@@ -77,7 +83,15 @@ pub static ALL: &[&Magic] = &[
     &timeit::TIMEIT,
     &timeit::BENCH,
     &profile::PROFILE,
+    &debug::DEBUG,
+    &test::TEST,
+    &shuttle::SHUTTLE,
     &mpi::MPI,
+    &load::LOAD,
+    &gpu::DEVICE,
+    &gpu::GPUPROF,
+    &jobs::JOBS,
+    &jobs::STOP,
     &compiler::OPT,
     &compiler::CHECKS,
     &compiler::CACHE,

@@ -1,15 +1,19 @@
 //! `%%mpi` and `%mpi`: a cell on N processes, which stay for the next one.
 
+mod transfer;
+
 use super::{Call, Form, Magic};
 use crate::session::{CellContext, CellError, Form as OutputForm, RankRequest};
 use crate::worker::group::Plan;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
+use transfer::{Way, transfer};
 
 pub static MPI: Magic = Magic {
     name: "mpi",
     form: Form::Both,
-    usage: "%%mpi [-n RANKS] [options] above code, or %mpi status|stop|restart",
+    usage: "%%mpi [-n RANKS] [options] above code, or %mpi status|values|pull|push|scatter|stop|restart",
     summary: "runs the cell on ranks that mpiexec starts; they keep their variables from cell to cell",
     details: "Without -n it uses the group that runs. Functions, types and imports of ordinary cells are known to \
               the ranks, variables are not: each rank has its own, those of %%mpi cells.\n    \
@@ -17,10 +21,16 @@ pub static MPI: Magic = Magic {
               --only 0,2         runs on these ranks; what the cell defines by `let` is not kept\n    \
               --timeout SECONDS  ends the group if the cell runs longer\n    \
               --fresh            begins with new ranks\n    \
+              --debug K          rank K runs under the debugger of the front end, which must be on\n    \
               --env NAME=VALUE   an environment variable of the ranks of a new group, as often as needed\n    \
               --launcher COMMAND in place of mpiexec, for instance \"srun --overlap\"; it gets -n RANKS\n    \
+              --hostfile FILE    the machines to run on, as the launcher wants them; --host a,b:2 names them here\n    \
               -- OPTIONS         further options of the launcher, for instance -- --bind-to core\n    \
-              %mpi status says what runs, stop ends it, restart begins anew with the same options.",
+              %mpi status says what runs, stop ends it, restart begins anew with the same options; values shows the \
+              last value of each rank as a table.\n    \
+              %mpi pull x        the ranks' x become a Vec of the session, by rank\n    \
+              %mpi push x        each rank gets a copy of the session's x; scatter: its item of a Vec\n    \
+              Each with `as y` for another name. The type is one that serde can write.",
     run: mpi,
 };
 
@@ -37,9 +47,37 @@ fn mpi(context: &mut CellContext<'_>, call: &Call<'_>) -> Result<(), CellError> 
     context.run_on_ranks(&request, &options.code(call))
 }
 
-fn manage(context: &mut CellContext<'_>, word: &str) -> Result<(), CellError> {
+fn manage(context: &mut CellContext<'_>, arguments: &str) -> Result<(), CellError> {
+    let words: Vec<&str> = arguments.split_whitespace().collect();
+    let (word, rest) = match words.split_first() {
+        Some((word, rest)) => (*word, rest),
+        None => ("status", &[][..]),
+    };
     match word {
-        "status" | "" => {
+        "pull" => return transfer(context, Way::Pull, rest),
+        "push" => return transfer(context, Way::Push, rest),
+        "scatter" => return transfer(context, Way::Scatter, rest),
+        _ => {}
+    }
+    if let Some(more) = rest.first() {
+        return Err(usage(
+            &format!("`{more}` stands behind `%mpi {word}`, which takes nothing"),
+            &format!("%mpi {word}"),
+        ));
+    }
+    match word {
+        "values" => {
+            let data = context.group().and_then(|group| group.last_values());
+            let data = data.ok_or_else(|| {
+                usage(
+                    "no cell of ranks has had a value yet",
+                    "end a %%mpi cell with an expression, then %mpi values",
+                )
+            })?;
+            context.show(data);
+            Ok(())
+        }
+        "status" => {
             let text = status(context);
             context.print("stdout", &text);
             Ok(())
@@ -76,7 +114,7 @@ fn manage(context: &mut CellContext<'_>, word: &str) -> Result<(), CellError> {
         }
         other => Err(usage(
             &format!("there is no `%mpi {other}`"),
-            "%mpi status, %mpi stop or %mpi restart; a cell for the ranks begins with %%mpi",
+            "%mpi status, values, pull, push, scatter, stop or restart; a cell for the ranks begins with %%mpi",
         )),
     }
 }
@@ -95,8 +133,9 @@ fn status(context: &mut CellContext<'_>) -> String {
     for (name, value) in &plan.environment {
         let _ = writeln!(text, "  {name}={value}");
     }
-    for (rank, pid) in processes {
-        let _ = writeln!(text, "  rank {rank}: process {pid}");
+    for (rank, pid, host) in processes {
+        let place = host.map_or(String::new(), |host| format!(" on {host}"));
+        let _ = writeln!(text, "  rank {rank}: process {pid}{place}");
     }
     let variables = group.variables();
     let names: Vec<String> = variables.into_iter().map(|(name, _)| name).collect();
@@ -115,10 +154,13 @@ struct Options {
     fresh: bool,
     limit: Option<Duration>,
     only: Vec<u32>,
+    debugged: Option<u32>,
     form: OutputForm,
     environment: Vec<(String, String)>,
     launcher: Vec<String>,
     rest: Vec<String>,
+    host_file: Option<PathBuf>,
+    hosts: Option<String>,
 }
 
 impl Options {
@@ -155,6 +197,7 @@ impl Options {
                 "--fresh" => options.fresh = true,
                 "--timeout" => options.limit = Some(seconds(&value("10")?)?),
                 "--only" => options.only = ranks(&value("0,2")?)?,
+                "--debug" => options.debugged = Some(rank(&value("0")?)?),
                 "--out" => options.form = form(&value("interleaved")?)?,
                 "--env" => {
                     let text = value("NAME=value")?;
@@ -177,6 +220,10 @@ impl Options {
                         .map(str::to_owned)
                         .collect();
                 }
+                "--hostfile" | "--machinefile" => {
+                    options.host_file = Some(host_file(&value("hosts")?)?);
+                }
+                "--host" | "--hosts" => options.hosts = Some(value("node1:2,node2:2")?),
                 "--" => options.rest.extend(words.by_ref()),
                 _ => {
                     return Err(usage(
@@ -192,8 +239,11 @@ impl Options {
     /// What the session is asked for; `running` is how the last group was started.
     fn request(&self, running: Option<Plan>) -> Result<RankRequest, CellError> {
         let running = running.filter(|plan| plan.ranks > 0);
-        let names_more =
-            !self.environment.is_empty() || !self.launcher.is_empty() || !self.rest.is_empty();
+        let names_more = !self.environment.is_empty()
+            || !self.launcher.is_empty()
+            || !self.rest.is_empty()
+            || self.host_file.is_some()
+            || self.hosts.is_some();
         let ranks = self
             .ranks
             .or(running.as_ref().map(|plan| plan.ranks))
@@ -207,6 +257,7 @@ impl Options {
             .only
             .iter()
             .copied()
+            .chain(self.debugged)
             .chain(match self.form {
                 OutputForm::Rank(rank) => Some(rank),
                 _ => None,
@@ -226,6 +277,8 @@ impl Options {
                 launcher: self.launcher.clone(),
                 options: self.rest.clone(),
                 environment: self.environment.clone(),
+                host_file: self.host_file.clone(),
+                hosts: self.hosts.clone(),
             },
         };
         Ok(RankRequest {
@@ -233,6 +286,7 @@ impl Options {
             fresh: self.fresh,
             form: self.form,
             limit: self.limit,
+            debugged: self.debugged,
         })
     }
 
@@ -257,6 +311,16 @@ impl Options {
     }
 }
 
+/// The file's whole path: the launcher may look from another folder.
+fn host_file(text: &str) -> Result<PathBuf, CellError> {
+    std::fs::canonicalize(text).map_err(|error| {
+        usage(
+            &format!("--hostfile {text}: {error}"),
+            "write a line for each machine into it, for Open MPI for instance: node1 slots=4",
+        )
+    })
+}
+
 fn number_of_ranks(text: &str) -> Result<u32, CellError> {
     let number = text
         .parse()
@@ -277,6 +341,15 @@ fn seconds(text: &str) -> Result<Duration, CellError> {
         usage(
             &format!("--timeout is followed by {text}, not by a number of seconds above 0"),
             "%%mpi --timeout 10",
+        )
+    })
+}
+
+fn rank(text: &str) -> Result<u32, CellError> {
+    text.parse().map_err(|_| {
+        usage(
+            &format!("--debug is followed by {text}, not by a rank such as 0"),
+            "%%mpi --debug 0",
         )
     })
 }
@@ -361,17 +434,19 @@ mod tests {
     #[test]
     fn options_are_read_in_any_form() {
         let options = parse(
-            "-n4 --out=rank=2 --only 0,2-3 --timeout 1.5 --env A=b=c --launcher \"srun --overlap\" --fresh -- --bind-to core",
+            "-n4 --out=rank=2 --only 0,2-3 --debug 1 --timeout 1.5 --env A=b=c --launcher \"srun --overlap\" --fresh -- --bind-to core",
         );
         let expected = Options {
             ranks: Some(4),
             fresh: true,
             limit: Some(Duration::from_millis(1500)),
             only: vec![0, 2, 3],
+            debugged: Some(1),
             form: OutputForm::Rank(2),
             environment: vec![("A".to_owned(), "b=c".to_owned())],
             launcher: vec!["srun".to_owned(), "--overlap".to_owned()],
             rest: vec!["--bind-to".to_owned(), "core".to_owned()],
+            ..Options::default()
         };
         assert_eq!(options, Ok(expected));
     }
@@ -382,10 +457,12 @@ mod tests {
             ("-n 0", "from 1 to"),
             ("-n", "no value"),
             ("--only x", "0,2"),
+            ("--debug all", "a rank such as 0"),
             ("--timeout 0", "above 0"),
             ("--out all", "interleaved"),
             ("--env X", "NAME=value"),
             ("4", "no option"),
+            ("--hostfile /not/there", "No such file"),
             ("--launcher \"a", "not closed"),
         ] {
             let error = parse(text).unwrap_err();
@@ -412,5 +489,6 @@ mod tests {
         assert_eq!(plan("--env A=1", Some(running)).unwrap().options.len(), 0);
         assert!(plan("", None).is_err());
         assert!(plan("-n 2 --only 2", None).is_err());
+        assert!(plan("-n 2 --debug 2", None).is_err());
     }
 }

@@ -6,10 +6,10 @@ use super::outputs::Begin;
 use super::queue::Job;
 use super::ranks::Group;
 use super::requests::{byte_offset, complete_magic, completion_reply};
-use super::{Shared, bundle, control};
+use super::{Shared, bundle, control, debug};
 use crate::engine::{Engine, Settings, word_at};
 use crate::magics;
-use crate::protocol::Message;
+use crate::protocol::{Message, Parent};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -45,6 +45,13 @@ pub fn serve(shared: &Arc<Shared>) {
             Job::Execute(message) => runner.execute(&message),
             Job::Complete(message) => runner.complete(&message),
             Job::Inspect(message) => runner.inspect(&message),
+            Job::Show {
+                name,
+                parent,
+                answer,
+            } => {
+                let _has_given_up = answer.send(runner.show(&name, parent));
+            }
         }
     }
 }
@@ -59,6 +66,7 @@ impl Runner {
                 let shared = Arc::clone(&self.shared);
                 Box::new(move |text| shared.outputs.text("stderr", text))
             },
+            debugging: debug::for_cells(&self.shared),
         };
         let mut notices = Vec::new();
         let started = Engine::start(settings, &mut |text| {
@@ -105,6 +113,7 @@ impl Runner {
             self.history(|history| history.store(number, code));
         }
         self.cells.insert(number, code.to_owned());
+        shared.debugger.begin(number, code);
         shared.outputs.begin(Begin {
             parent: message.parent.clone(),
             count: number,
@@ -154,6 +163,7 @@ impl Runner {
             }
         };
         shared.interrupts.end();
+        shared.debugger.cell_over(number);
         let failed = reply["status"] == "error";
         // What is queued by now; what a front end sends after it has the reply is a new beginning.
         let aborted = if failed && flag("stop_on_error", true) {
@@ -209,6 +219,26 @@ impl Runner {
             results.insert(name.clone(), result);
         }
         Value::from(results)
+    }
+
+    /// What a variable shows as a result; nothing if it cannot be shown.
+    fn show(&mut self, name: &str, parent: Parent) -> Map<String, Value> {
+        let shared = Arc::clone(&self.shared);
+        let number = self.count.max(1);
+        shared.interrupts.begin();
+        shared.outputs.begin(Begin {
+            parent,
+            count: number,
+            silent: true,
+            allow_stdin: false,
+        });
+        shared.outputs.capture(true);
+        let shown = CellContext::new(self, number, name).run_code(name);
+        let data = shared.outputs.take_captured();
+        shared.outputs.capture(false);
+        shared.outputs.finish();
+        shared.interrupts.end();
+        shown.ok().and(data).unwrap_or_default()
     }
 
     /// Answers the cells queued behind a failed one without running them.
@@ -306,6 +336,7 @@ impl Runner {
     /// Keeps the names that completion offers while the engine is busy.
     fn note_names(&self) {
         let Ok(engine) = &self.engine else { return };
+        self.shared.debugger.set_variables(engine.variables());
         let mut names: Vec<(String, &'static str)> = Vec::new();
         names.extend(
             engine

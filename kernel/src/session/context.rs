@@ -4,6 +4,7 @@
 
 use super::bundle;
 use super::cells::Runner;
+use super::debug;
 use super::failure::{self, CellError};
 use super::outputs::{Facts, RunTimes, decode};
 use super::profile;
@@ -12,14 +13,15 @@ use crate::engine::{
     Content, Engine, Failure, as_the_user_has_it, is_rustc_for_analysis, users_path,
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// See the module's text.
 pub struct CellContext<'a> {
-    runner: &'a mut Runner,
-    number: usize,
+    pub(super) runner: &'a mut Runner,
+    pub(super) number: usize,
     cell: &'a str,
     /// Payloads of the reply.
     pub payload: Vec<Value>,
@@ -30,6 +32,9 @@ pub struct CellContext<'a> {
     /// Time and memory of what [`CellContext::run_code`] has run so far.
     pub spent: Spent,
     reports: std::collections::HashMap<String, Value>,
+    /// Values that code has handed over since the cell began, as bytes; those of ranks by rank.
+    values: Vec<Vec<u8>>,
+    rank_values: BTreeMap<u32, Vec<Vec<u8>>>,
     /// What the worker's profiler has said of each run since the cell began.
     profiles: Vec<Value>,
 }
@@ -53,8 +58,15 @@ impl<'a> CellContext<'a> {
             wants_end: false,
             spent: Spent::default(),
             reports: std::collections::HashMap::new(),
+            values: Vec::new(),
+            rank_values: BTreeMap::new(),
             profiles: Vec::new(),
         }
+    }
+
+    /// What the session's threads share.
+    pub(super) fn shared(&self) -> &std::sync::Arc<super::Shared> {
+        &self.runner.shared
     }
 
     /// Runs Rust. The text keeps the cell's line numbers: what precedes it is blank lines.
@@ -128,6 +140,7 @@ impl<'a> CellContext<'a> {
         self.spent.compile += started.elapsed().saturating_sub(ran);
         self.spent.runs.append(&mut facts.runs);
         self.reports.extend(std::mem::take(&mut facts.reports));
+        self.values.append(&mut facts.values);
         self.profiles.append(&mut facts.profiles);
         let result = result.map(|content| self.show_content(content, facts.result.is_some()));
         (result, facts)
@@ -208,6 +221,11 @@ impl<'a> CellContext<'a> {
         self.runner.shared.outputs.display(bundle::with_text(data));
     }
 
+    /// Shows something in all these forms.
+    pub fn show(&self, data: Map<String, Value>) {
+        self.runner.shared.outputs.display(data);
+    }
+
     /// Shows text in the front end's pager.
     pub fn page(&mut self, data: Map<String, Value>) {
         self.payload
@@ -241,6 +259,21 @@ impl<'a> CellContext<'a> {
     /// What code has reported under a name since the cell began.
     pub fn take_report(&mut self, name: &str) -> Option<Value> {
         self.reports.remove(name)
+    }
+
+    /// What code has handed over since the cell began, as bytes.
+    pub fn take_values(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.values)
+    }
+
+    /// The same of the ranks, by rank.
+    pub fn take_rank_values(&mut self) -> BTreeMap<u32, Vec<Vec<u8>>> {
+        std::mem::take(&mut self.rank_values)
+    }
+
+    /// A file of this session, which goes with it.
+    pub fn session_file(&self, name: &str) -> std::path::PathBuf {
+        self.runner.shared.session_dir.join(name)
     }
 
     /// Whether the code that this cell goes on to run is profiled.
@@ -335,7 +368,7 @@ impl<'a> CellContext<'a> {
             cell: self.cell,
             cells: &runner.cells,
         };
-        let result = group.run(engine, request, &cell);
+        let result = debug::run_on_ranks(&shared, group, engine, request, &cell);
         let failed: String = failed.iter().map(|line| format!("{line}\n")).collect();
         if !failed.is_empty() && result.is_err() {
             shared.outputs.text(
@@ -362,6 +395,7 @@ impl<'a> CellContext<'a> {
             .elapsed()
             .saturating_sub(longest.unwrap_or_default());
         self.spent.runs.extend(ran.times.into_values());
+        self.rank_values = ran.values;
         Ok(())
     }
 
@@ -370,8 +404,8 @@ impl<'a> CellContext<'a> {
         self.runner.group.as_mut()
     }
 
-    /// Process ids of the ranks that live, by rank.
-    pub fn rank_processes(&self) -> Vec<(u32, i32)> {
+    /// Process ids of the ranks that live, by rank, with the machine if it may be another one.
+    pub fn rank_processes(&self) -> Vec<(u32, i32, Option<String>)> {
         self.runner.shared.ranks.processes()
     }
 
@@ -504,9 +538,10 @@ fn hint_at_variables(mut error: CellError, variables: Vec<(String, String)>) -> 
     if !names.is_empty() {
         error.traceback.push(format!(
             "why: {} {} of ordinary cells; each rank has variables of its own, those of %%mpi cells\n\
-             do:  write its `let` in a %%mpi cell, or make a function or a const of it, which ranks do know",
+             do:  give the ranks a copy with %mpi push {}, or write its `let` in a %%mpi cell",
             names.join(", "),
             if names.len() == 1 { "is a variable" } else { "are variables" },
+            names[0],
         ));
     }
     error

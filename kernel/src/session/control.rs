@@ -12,6 +12,11 @@ use std::time::Duration;
 /// of the kernel is the end of the process.
 pub fn serve(shared: &Arc<Shared>, control: &Receiver<Message>) {
     for message in control {
+        // On a thread of its own, with busy and idle: whatever the debugger does, this one is free.
+        if message.kind() == "debug_request" {
+            shared.debugger.request(message);
+            continue;
+        }
         shared.wire.status(&message.parent, "busy");
         match message.kind() {
             "kernel_info_request" => {
@@ -25,6 +30,7 @@ pub fn serve(shared: &Arc<Shared>, control: &Receiver<Message>) {
                 if let Some(execution) = shared.interrupts.request() {
                     let shared = Arc::clone(shared);
                     let body = move || {
+                        shared.debugger.let_pass();
                         shared
                             .interrupts
                             .carry_out(execution, &shared.outputs, &shared.ranks)
@@ -50,17 +56,6 @@ pub fn serve(shared: &Arc<Shared>, control: &Receiver<Message>) {
             "usage_request" => {
                 shared.wire.reply(&message, "usage_reply", usage(shared));
             }
-            "debug_request" => {
-                let content = json!({
-                    "type": "response",
-                    "seq": 0,
-                    "request_seq": message.content["seq"],
-                    "command": message.content["command"],
-                    "success": false,
-                    "message": "forkline has no debugger yet",
-                });
-                shared.wire.reply(&message, "debug_reply", content);
-            }
             other => eprintln!("forkline: a control request of an unknown kind: {other}"),
         }
         shared.wire.status(&message.parent, "idle");
@@ -80,7 +75,7 @@ pub fn end(shared: &Shared) -> ! {
     if let Some(worker) = shared.outputs.worker_pid() {
         interrupt::kill_group(worker);
     }
-    interrupt::kill_children(None);
+    interrupt::kill_children(&[]);
     shared.wire.stop();
     shared.side_channel.remove();
     for _ in 0..5 {

@@ -1,5 +1,6 @@
 //! What the kernel says about itself.
 
+use super::debug;
 use crate::engine::template;
 use crate::protocol;
 use jupyter_protocol::{CodeMirrorMode, HelpLink, KernelInfoReply, LanguageInfo, ReplyStatus};
@@ -46,12 +47,16 @@ pub fn kernel_info() -> Value {
             url: url.to_owned(),
         })
         .to_vec(),
-        debugger: false,
+        debugger: debug::is_available(),
         error: None,
     };
     let mut content = serde_json::to_value(reply).unwrap_or_default();
     // The crate's type does not know this field yet (JEP 92).
-    content["supported_features"] = json!(["iopub_welcome"]);
+    let mut features = vec!["iopub_welcome"];
+    if debug::is_available() {
+        features.push("debugger");
+    }
+    content["supported_features"] = json!(features);
     content
 }
 

@@ -3,7 +3,7 @@
 use super::outputs::Outputs;
 use super::ranks::{Cause, Ranks};
 use crate::processes;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The state of interrupts, shared by the control thread and the engine's.
@@ -15,6 +15,8 @@ pub struct Interrupts {
     worker_ended: AtomicBool,
     /// How often the cell in progress was interrupted.
     count: AtomicU32,
+    /// A process below the kernel that no interrupt ends; 0 for none.
+    spared: AtomicI32,
 }
 
 impl Interrupts {
@@ -29,6 +31,11 @@ impl Interrupts {
     /// The cell is over.
     pub fn end(&self) {
         self.execution.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// No interrupt ends this process from now on, nor what is below it; 0 ends that.
+    pub fn spare(&self, pid: i32) {
+        self.spared.store(pid, Ordering::SeqCst);
     }
 
     /// Whether the cell in progress was interrupted.
@@ -84,6 +91,10 @@ impl Interrupts {
                 std::thread::sleep(Duration::from_millis(50));
                 continue;
             }
+            if ranks.is_launching() {
+                // There is no code yet that could yield.
+                ranks.end_for(Cause::Interrupted);
+            }
             match (outputs.running_in(), asked) {
                 (Some(pid), Some(since))
                     if since.elapsed() > PATIENCE || self.count.load(Ordering::SeqCst) > 1 =>
@@ -103,11 +114,8 @@ impl Interrupts {
                     asked = Some(Instant::now());
                 }
                 (None, _) => {
-                    kill_children(outputs.worker_pid());
-                    if begun.elapsed() > PATIENCE {
-                        // A launcher that does not come to an end.
-                        ranks.end_for(Cause::Interrupted);
-                    }
+                    let spared = self.spared.load(Ordering::SeqCst);
+                    kill_children(&[outputs.worker_pid(), Some(spared)]);
                 }
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -140,9 +148,9 @@ pub fn kill_group(pid: i32) {
     }
 }
 
-/// Ends all processes below this one, apart from the worker and its own: cargo, rustc, a shell.
-pub fn kill_children(worker: Option<i32>) {
-    let spared = |pid: i32| Some(pid) == worker || is_worker(pid);
+/// Ends all processes below this one, apart from these, the workers, and their own: cargo, rustc, a shell.
+pub fn kill_children(others: &[Option<i32>]) {
+    let spared = |pid: i32| others.contains(&Some(pid)) || is_worker(pid);
     let processes: Vec<(i32, i32)> = processes::all().map(|one| (one.pid, one.parent)).collect();
     for pid in below(std::process::id() as i32, &processes, spared) {
         // SAFETY: a plain system call on a process that is below this one.

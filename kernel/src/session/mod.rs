@@ -6,7 +6,9 @@
 //! * `cells`, `context`           the engine's thread: one cell after the other
 //! * `side_channel`, `outputs`    from the worker's frames to the front end's messages
 //! * `ranks`                      the ranks of a group: their output, their state, their engine
+//! * `debug`                      the front end's debugger
 //! * `failure`, `panics`          how a failed cell is told
+//! * `testing`                    programs of tests, and their places in cells
 //! * `watched`                    a state that threads share and wait for
 //! * `profile`                    where a cell's time went, as a picture and a table
 //!
@@ -17,6 +19,7 @@ mod bundle;
 mod cells;
 mod context;
 mod control;
+mod debug;
 mod failure;
 mod history;
 mod info;
@@ -28,17 +31,21 @@ mod queue;
 mod ranks;
 mod requests;
 mod side_channel;
+mod testing;
 mod watched;
 
 pub use context::CellContext;
+pub use debug::{adapter as debug_adapter, is_available as has_debugger};
 pub use failure::CellError;
 pub use outputs::RunTimes;
 pub use ranks::{Form, Request as RankRequest};
+pub use side_channel::{CARD, FOLDERS, TERMINALS, base as sockets_base};
 
 use crate::engine::template::SessionDir;
 use crate::engine::{RustSource, rustc_for_analysis};
 use crate::home;
 use crate::protocol::{self, Connection, Incoming, Parent};
+use debug::Debugger;
 use history::History;
 use interrupt::Interrupts;
 use outputs::Outputs;
@@ -57,6 +64,7 @@ struct Shared {
     history: Mutex<History>,
     interrupts: Interrupts,
     side_channel: SideChannel,
+    debugger: Debugger,
     session_dir: std::path::PathBuf,
     process_group: Option<i32>,
     /// Names for completion while the engine is busy.
@@ -88,8 +96,11 @@ pub fn run(connection_file: &Path) -> anyhow::Result<()> {
     wire.status(&Parent::default(), "starting");
     let outputs = Arc::new(Outputs::new(wire.clone()));
     let ranks = Arc::new(Ranks::new(Arc::clone(&outputs)));
+    let side_channel = SideChannel::listen(Arc::clone(&outputs), Arc::clone(&ranks))?;
+    let (debugger, debug_requests) = Debugger::new(side_channel.path_for_cells());
     let shared = Arc::new(Shared {
-        side_channel: SideChannel::listen(Arc::clone(&outputs), Arc::clone(&ranks))?,
+        side_channel,
+        debugger,
         ranks,
         history: Mutex::new(History::open(&home::history_file())),
         queue: Queue::default(),
@@ -130,11 +141,23 @@ pub fn run(connection_file: &Path) -> anyhow::Result<()> {
         "shell",
         Box::new(move || requests::serve(&for_shell, &shell)),
     )?;
+    let for_debugger = Arc::clone(&shared);
+    thread(
+        "debug",
+        Box::new(move || debug::serve(&for_debugger, &debug_requests)),
+    )?;
     let for_signals = Arc::clone(&shared);
     thread(
         "signals",
         Box::new(move || control::serve_signals(&for_signals, &signals)),
     )?;
+    // A kernel without terminals is a kernel.
+    let card = debug::card(connection_file).to_string();
+    let opened = std::fs::write(shared.side_channel.path_of_card(), card)
+        .and_then(|()| debug::doors(&shared, &shared.side_channel.path_for_terminals()));
+    if let Err(error) = opened {
+        eprintln!("forkline: no terminal can debug this kernel: {error}");
+    }
     thread("parent", with(control::watch_parent))?;
     control::serve(&shared, &control);
     Ok(())

@@ -62,6 +62,18 @@ struct State {
     environment: Map<String, Value>,
     /// Whether the runs of the current request are profiled, also by a worker that is new.
     profiling: bool,
+    /// Panics of the last run that had some, of which there is a copy.
+    kept: Vec<KeptPanic>,
+}
+
+/// A panic of which the worker has kept a copy of itself.
+#[derive(Clone)]
+pub struct KeptPanic {
+    /// The process that is the copy.
+    pub pid: i32,
+    /// The panic's text, as a program prints it.
+    pub title: String,
+    run: (ConnectionId, u64),
 }
 
 struct Worker {
@@ -122,6 +134,8 @@ pub struct Facts {
     pub interrupted: bool,
     pub runs: Vec<RunTimes>,
     pub reports: HashMap<String, Value>,
+    /// Values that are to be handed over to another process, as bytes.
+    pub values: Vec<Vec<u8>>,
     /// What the profiler of the worker says of each run.
     pub profiles: Vec<Value>,
     /// Text form of the result, for the history.
@@ -179,6 +193,7 @@ impl Outputs {
                 sync_token: 0,
                 environment: Map::new(),
                 profiling: false,
+                kept: Vec::new(),
             }),
             limit: limit << 20,
         }
@@ -277,6 +292,28 @@ impl Outputs {
         drop(self.sync(state));
     }
 
+    /// Whether the worker is to keep a copy of itself at panics. It knows when this returns.
+    pub fn keep_panics(&self, on: bool) {
+        let mut state = self.state.lock();
+        state.tell(Kind::KeepPanics, if on { b"1" } else { b"0" });
+        drop(self.sync(state));
+    }
+
+    /// No copy is kept any longer.
+    pub fn forget_panics(&self) {
+        let mut state = self.state.lock();
+        state.kept.clear();
+        state.tell(Kind::KeepPanics, b"2");
+    }
+
+    /// The copies that there are, in the order of the panics.
+    pub fn kept_panics(&self) -> Vec<KeptPanic> {
+        let kept = self.state.lock().kept.clone();
+        let is_there =
+            |one: &KeptPanic| std::path::Path::new(&format!("/proc/{}", one.pid)).exists();
+        kept.into_iter().filter(is_there).collect()
+    }
+
     /// The request is over.
     pub fn finish(&self) {
         let mut state = self.state.lock();
@@ -313,6 +350,12 @@ impl Outputs {
         let mut state = self.state.lock();
         self.flush_all(&mut state);
         self.publish_result(&mut state, data, Map::new());
+    }
+
+    /// The request in progress, if there is one.
+    pub fn parent_in_progress(&self) -> Option<Parent> {
+        let state = self.state.lock();
+        state.current.as_ref().map(|current| current.parent.clone())
     }
 
     /// Process id of the worker, if it is connected.

@@ -17,6 +17,7 @@ mod table;
 mod tree;
 
 use super::failure::Cells;
+pub use names::is_digest;
 use serde_json::{Map, Value};
 pub use stacks::read;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 //! Only the engine's thread takes jobs out; anybody may put one in. When a cell fails, the cells
 //! that a "run all" has queued behind it are taken out together.
 
-use crate::protocol::Message;
+use crate::protocol::{Message, Parent};
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -12,6 +13,12 @@ pub enum Job {
     Execute(Message),
     Complete(Message),
     Inspect(Message),
+    /// Show a variable by its name, to whoever waits for the data; the request is the one that asks.
+    Show {
+        name: String,
+        parent: Parent,
+        answer: crossbeam_channel::Sender<Map<String, Value>>,
+    },
 }
 
 #[derive(Default)]
@@ -104,7 +111,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Channel, Parent};
+    use crate::protocol::Channel;
 
     fn message(id: &str) -> Message {
         Message {

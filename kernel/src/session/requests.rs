@@ -77,6 +77,7 @@ fn answer(shared: &Shared, message: &Message) {
         }
         "interrupt_request" => {
             if let Some(execution) = shared.interrupts.request() {
+                shared.debugger.let_pass();
                 shared
                     .interrupts
                     .carry_out(execution, &shared.outputs, &shared.ranks);

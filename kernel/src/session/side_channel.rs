@@ -13,6 +13,22 @@ use std::sync::Arc;
 /// messages instead of thousands; nobody sees the difference.
 const GATHER: i32 = 8;
 
+/// The socket for terminals, and the file that says whose it is, in the folder of each kernel.
+pub const TERMINALS: &str = "terminals";
+pub const CARD: &str = "kernel.json";
+
+/// How the names of those folders begin.
+pub const FOLDERS: &str = "forkline-";
+
+/// The folder that has them. A socket's path has about 100 bytes; a deep TMPDIR leaves no room.
+pub fn base() -> PathBuf {
+    let base = std::env::temp_dir();
+    match base.as_os_str().len() {
+        0..=60 => base,
+        _ => PathBuf::from("/tmp"),
+    }
+}
+
 /// What is done with the frames of a side channel.
 pub trait Receiver: Send + Sync + 'static {
     /// Somebody has connected; `pid` is the process.
@@ -40,12 +56,8 @@ impl SideChannel {
         ranks: Arc<impl Receiver>,
     ) -> anyhow::Result<SideChannel> {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let name = format!("forkline-{}", &id[..12]);
-        // A socket's path has about 100 bytes; a deep TMPDIR leaves no room.
-        let mut base = std::env::temp_dir();
-        if base.as_os_str().len() > 60 {
-            base = PathBuf::from("/tmp");
-        }
+        let name = format!("{FOLDERS}{}", &id[..12]);
+        let base = base();
         remove_abandoned(&base);
         let dir = base.join(name);
         std::fs::DirBuilder::new()
@@ -73,6 +85,21 @@ impl SideChannel {
         self.dir.join("ranks")
     }
 
+    /// The folder for the files of cells, by which the debugger's front end knows them.
+    pub fn path_for_cells(&self) -> PathBuf {
+        self.dir.join("cells")
+    }
+
+    /// The socket for terminals that debug.
+    pub fn path_for_terminals(&self) -> PathBuf {
+        self.dir.join(TERMINALS)
+    }
+
+    /// What the kernel says of itself, for who looks for it.
+    pub fn path_of_card(&self) -> PathBuf {
+        self.dir.join(CARD)
+    }
+
     /// Removes the sockets and their folder.
     pub fn remove(&self) {
         let _ = std::fs::remove_dir_all::<&Path>(&self.dir);
@@ -82,7 +109,7 @@ impl SideChannel {
 /// Removes what killed kernels have left: sockets to which nobody listens any more.
 fn remove_abandoned(base: &Path) {
     for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with("forkline-") {
+        if !entry.file_name().to_string_lossy().starts_with(FOLDERS) {
             continue;
         }
         let refused = UnixStream::connect(entry.path().join("side"))

@@ -1,7 +1,12 @@
 //! A state that several threads share, and waiting for it to change.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// A mutex's content, whatever has become of other holders.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The state, under a lock that a panic elsewhere does not close.
 #[derive(Default)]
@@ -19,9 +24,7 @@ impl<T> Watched<T> {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 
     /// Whoever waits looks again.

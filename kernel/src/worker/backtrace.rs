@@ -4,6 +4,7 @@
 //! only for what it shows; Rust's own backtraces would also miss the libraries that were loaded
 //! after the first one was taken.
 
+use super::files;
 use std::ffi::CStr;
 
 /// How evcxr names the libraries of cells.
@@ -24,7 +25,7 @@ pub fn capture() -> Vec<(String, u64)> {
         if let Some((library, base)) = library_of(address)
             && library.contains(CELL_LIBRARY)
         {
-            frames.push((library, (address - base) as u64));
+            frames.push((files::there(library), (address - base) as u64));
         }
         depth < DEPTH
     });
@@ -34,7 +35,9 @@ pub fn capture() -> Vec<(String, u64)> {
 /// The cell's library that an address lies in.
 pub fn cell_library_of(address: usize) -> Option<String> {
     let (library, _) = library_of(address)?;
-    library.contains(CELL_LIBRARY).then_some(library)
+    library
+        .contains(CELL_LIBRARY)
+        .then(|| files::there(library))
 }
 
 /// The loaded library that an address lies in, and where it begins.

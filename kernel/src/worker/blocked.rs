@@ -58,10 +58,14 @@ pub fn this_is_the_cell_thread() {
     }
 }
 
-/// The system's number of the thread that runs cells; 0 before the first. For the profiler.
-#[cfg(target_arch = "x86_64")]
+/// The system's number of the thread that runs cells; 0 before the first.
 pub fn cell_thread() -> i32 {
     CELL_THREAD.load(Ordering::SeqCst)
+}
+
+/// Whether a thread of this process waits in a system call.
+pub fn waits(thread: i32) -> bool {
+    Standing::of(thread).is_some()
 }
 
 /// The user has interrupted a run, perhaps not for the first time: watches it until it ends, and calls

@@ -13,14 +13,13 @@
 
 use super::frames::{self, Decoder, Frame, Kind};
 use super::interpose::system_write;
+use super::link::{self, Address, Purpose, Socket};
 use super::sentinels::{self, Piece, Scanner};
-use super::{backtrace, blocked, crash, locate, prelude, profile};
+use super::{backtrace, blocked, crash, kept, locate, prelude, profile, standing};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{IntoRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::os::fd::{IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -97,10 +96,10 @@ pub enum NoInput {
 /// Connects to the kernel, puts pipes in the place of the standard streams and starts the threads
 /// that serve them. Returns the descriptor on which orders come: evcxr's pipe, or the socket of the
 /// group's leader for a rank.
-pub fn open(address: &Path, leader: Option<RawFd>) -> io::Result<RawFd> {
-    let socket = UnixStream::connect(address)?;
+pub fn open(address: &Address, leader: Option<RawFd>) -> io::Result<RawFd> {
+    let socket = address.connect(Purpose::Frames)?;
     let reader = socket.try_clone()?;
-    let socket = socket.into_raw_fd();
+    let socket = OwnedFd::from(socket).into_raw_fd();
     let commands = duplicate(leader.unwrap_or(0))?;
     let evcxr = duplicate(leader.unwrap_or(1))?;
     let pipes = [stand_in(1)?, stand_in(2)?];
@@ -136,10 +135,10 @@ pub fn open(address: &Path, leader: Option<RawFd>) -> io::Result<RawFd> {
     }
     OWNER.store(std::process::id() as i32, Ordering::Relaxed);
     IS_CELL_THREAD.set(true);
-    send(
-        Kind::Hello,
-        format!(r#"{{"pid":{}}}"#, std::process::id()).as_bytes(),
-    );
+    // A process of another machine is none that could be looked for here.
+    let host = address.is_network().then(link::host_name);
+    let hello = serde_json::json!({ "pid": std::process::id(), "host": host });
+    send(Kind::Hello, hello.to_string().as_bytes());
     spawn("forkline-pump", pump)?;
     spawn("forkline-side", move || serve(reader))?;
     Ok(commands)
@@ -547,7 +546,7 @@ fn pump() {
 }
 
 /// The thread that listens to the kernel.
-fn serve(mut socket: UnixStream) {
+fn serve(mut socket: Socket) {
     let mut decoder = Decoder::default();
     while let Ok(Some(frame)) = frames::read_frame(&mut socket, &mut decoder) {
         answer(&frame);
@@ -575,7 +574,14 @@ fn answer(frame: &Frame) {
             let _ = std::env::set_current_dir(&*text());
         }
         Kind::Profile => profile::want(frame.payload == b"1"),
+        Kind::KeepPanics => {
+            kept::want(frame.payload == b"1");
+            if frame.payload == b"2" {
+                kept::forget();
+            }
+        }
         Kind::Located => locate::answered(&frame.payload),
+        Kind::Where => send(Kind::Standing, standing::report(&frame.payload).as_bytes()),
         Kind::InputReply => {
             let reply: serde_json::Value =
                 serde_json::from_slice(&frame.payload).unwrap_or_default();

@@ -6,9 +6,8 @@
 //! stack for the handler, because a stack overflow leaves no room on its own.
 
 use super::frames::{self, Kind};
-use std::os::fd::{IntoRawFd, RawFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use super::link::{Address, Purpose};
+use std::os::fd::{IntoRawFd as _, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Length of a crash record: signal, whether it was a stack overflow, the address.
@@ -38,12 +37,12 @@ const FATAL: [libc::c_int; 5] = [
 ];
 
 /// Installs the handlers. Without a connection a crash is still reported by its exit status.
-pub fn install(address: &Path) {
+pub fn install(address: &Address) {
     let group = std::env::var(super::KERNEL_GROUP).ok();
     let group = group.and_then(|text| text.parse().ok()).unwrap_or(0);
     KERNEL_GROUP.store(group, Ordering::Relaxed);
-    if let Ok(socket) = UnixStream::connect(address) {
-        SOCKET.store(socket.into_raw_fd(), Ordering::Relaxed);
+    if let Ok(socket) = address.connect(Purpose::Frames) {
+        SOCKET.store(OwnedFd::from(socket).into_raw_fd(), Ordering::Relaxed);
     }
     // The main thread keeps its stack for handlers as long as the process lives.
     std::mem::forget(AlternateStack::install());

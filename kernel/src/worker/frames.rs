@@ -56,10 +56,12 @@ kinds! {
     Display = 1,
     /// `0` or `1`: clear the cell's output, at once or when the next output comes.
     ClearOutput = 2,
-    /// JSON of a panic, from the prelude's panic hook; the worker adds the stack.
+    /// JSON of a panic, from the prelude's panic hook; the worker adds the stack, and the process id of its copy.
     Panic = 3,
     /// JSON of a named report, for instance the sizes of variables.
     Report = 4,
+    /// Bytes of a value that is to be handed over to another process.
+    Value = 5,
 
     // From the worker.
     /// JSON with the worker's process id; the first frame of a connection.
@@ -94,6 +96,10 @@ kinds! {
     Exiting = 30,
     /// The number (u32, little endian) of the rank that the leader of a group has lost first.
     RankGone = 31,
+    /// JSON: where this process stands, asked for by `Where`.
+    Standing = 32,
+    /// The leader of a group has started the launcher, and waits for the ranks.
+    Launched = 33,
 
     // From the kernel.
     /// A token to be sent back as `Synced`.
@@ -110,6 +116,10 @@ kinds! {
     Profile = 69,
     /// JSON: the token of a `Locate` and the place as text, null if the user did not write the line.
     Located = 70,
+    /// A token (u64, little endian), and a byte that is 1 if the stack of the cell's thread is wanted too.
+    Where = 71,
+    /// `0`, `1` or `2`: whether copies of panics are to be kept; 2 is no, and those that there are go.
+    KeepPanics = 72,
 }
 
 /// One frame, read whole.

@@ -11,10 +11,16 @@
 //! * `backtrace`  the cells' part of a stack
 //! * `png`        pictures out of SVG images
 //! * `crash`      what a fatal signal leaves behind
+//! * `traced`     being debugged
+//! * `spawns`     new processes one at a time, while being debugged
+//! * `kept`       copies of the process as it was when it panicked
 //! * `blocked`    what becomes of a cell that waits for ever
 //! * `child`      a process that a cell has started to run a function
 //! * `group`      the leader of a group of ranks, which all run the same cells
+//! * `link`       how a rank reaches its leader, on one machine or over a network
+//! * `files`      cells' libraries, for a rank on another machine
 //! * `rank`       a worker that is one rank of a group
+//! * `standing`   where a rank stands, for a report of who waits for whom
 //! * `profile`    where a cell's threads spend their processor time
 //!
 //! What always holds: a cell's load order is answered to evcxr only after everything that the cell
@@ -25,9 +31,12 @@ mod blocked;
 mod channel;
 mod child;
 mod crash;
+mod files;
 pub mod frames;
 pub mod group;
 mod interpose;
+mod kept;
+mod link;
 mod locate;
 mod png;
 mod prelude;
@@ -35,6 +44,9 @@ mod prelude;
 mod profile;
 pub mod rank;
 mod sentinels;
+mod spawns;
+mod standing;
+mod traced;
 
 pub use backtrace::CELL_LIBRARY;
 use channel::lock;
@@ -104,14 +116,35 @@ fn serve() -> ! {
     // evcxr has closed the pipe, or the kernel is gone. Destructors of the cells' libraries do not
     // run: threads of the user may still use what they would tear down.
     channel::end();
+    files::remove();
     crash::end_orphans()
 }
 
 /// The next line of evcxr's, none at the end of the pipe.
 fn next_order() -> Option<String> {
-    let mut line = String::new();
-    let read = lock(&ORDERS).as_mut()?.read_line(&mut line);
-    (read.ok()? > 0).then(|| line.trim_end_matches('\n').to_owned())
+    let mut orders = lock(&ORDERS);
+    let orders = orders.as_mut()?;
+    loop {
+        let mut line = String::new();
+        if orders.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end_matches('\n');
+        match files::take(line, orders) {
+            Ok(false) => return Some(line.to_owned()),
+            Ok(true) => {}
+            Err(error) => {
+                let dir = std::env::temp_dir();
+                let why = format!(
+                    "the cell's library could not be laid down on {}: {}: {error}",
+                    link::host_name(),
+                    dir.display()
+                );
+                channel::send(Kind::LoadFailed, why.as_bytes());
+                return None;
+            }
+        }
+    }
 }
 
 /// Goes on, on a thread of its own, after the thread of this run has been stopped for ever.
@@ -151,10 +184,15 @@ fn start(leader: Option<RawFd>) -> anyhow::Result<std::fs::File> {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP);
         }
     }
-    crash::install(address.as_ref());
+    let address = link::Address::parse(&address);
+    crash::install(&address);
+    if leader.is_none() {
+        traced::allow(std::os::unix::process::parent_id());
+    }
+    traced::prepare();
     // Before the channel: the kernel's first settings go to the prelude.
     prelude::load()?;
-    let commands = channel::open(address.as_ref(), leader)?;
+    let commands = channel::open(&address, leader)?;
     channel::wait_until_configured(Duration::from_secs(10));
     // SAFETY: `commands` is a descriptor that `channel::open` made and gave away.
     Ok(unsafe { std::fs::File::from_raw_fd(commands) })
@@ -175,7 +213,7 @@ fn carry_out(line: &str) -> Result<(), String> {
         std::process::exit(CANNOT_LOAD);
     }
     let run = channel::begin_run(path);
-    let function = load(path, function)?;
+    let function = load(&files::here(path), function)?;
     prelude::cell_begin();
     profile::start();
     *lock(&BEFORE) = Some(Usage::begin());

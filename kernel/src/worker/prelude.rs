@@ -5,14 +5,14 @@
 //! `rt` module and the two change together.
 
 use super::frames::Kind;
-use super::{RUST_LIBS, backtrace, channel, dl_error, locate};
+use super::{RUST_LIBS, backtrace, channel, dl_error, kept, locate};
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Version of the C interface.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// What the worker offers to the prelude.
 #[repr(C)]
@@ -69,6 +69,7 @@ struct Prelude {
     left_behind: unsafe extern "C" fn() -> u32,
     set_env: unsafe extern "C" fn(*const u8, usize, *const u8, usize),
     unset_env: unsafe extern "C" fn(*const u8, usize),
+    mpi_state: unsafe extern "C" fn(*mut u8, usize) -> usize,
 }
 
 static PRELUDE: OnceLock<Prelude> = OnceLock::new();
@@ -107,6 +108,7 @@ pub fn load() -> anyhow::Result<()> {
         left_behind: symbol(library, "forkline_rt_left_behind")?,
         set_env: symbol(library, "forkline_rt_setenv")?,
         unset_env: symbol(library, "forkline_rt_unsetenv")?,
+        mpi_state: symbol(library, "forkline_mpi_state")?,
     };
     // SAFETY: the prelude keeps the pointer, and HOST lives for ever.
     let version = unsafe { start(&raw const HOST) };
@@ -186,6 +188,24 @@ pub fn set_env(name: &str, value: Option<&str>) {
     }
 }
 
+/// What MPI does in this process; see the prelude's function. Null without the prelude.
+pub fn mpi_state() -> serde_json::Value {
+    let Some(prelude) = PRELUDE.get() else {
+        return serde_json::Value::Null;
+    };
+    let mut text = vec![0; 4096];
+    loop {
+        // SAFETY: the text has room as said.
+        let length = unsafe { (prelude.mpi_state)(text.as_mut_ptr(), text.len()) };
+        if length <= text.len() {
+            text.truncate(length);
+            return serde_json::from_slice(&text).unwrap_or_default();
+        }
+        // More threads wait than there was room for.
+        text.resize(length, 0);
+    }
+}
+
 fn identity(path: &Path) -> Option<Identity> {
     let metadata = std::fs::metadata(path).ok()?;
     Some(Identity {
@@ -237,10 +257,14 @@ unsafe extern "C" fn send(kind: u32, payload: *const u8, length: usize) {
             if report["frames"].is_null() {
                 report["frames"] = serde_json::json!(backtrace::capture());
             }
+            if let Some(copy) = kept::keep() {
+                report["kept"] = serde_json::json!(copy);
+            }
             channel::send(Kind::Panic, report.to_string().as_bytes());
             return;
         }
         4 => Kind::Report,
+        5 => Kind::Value,
         _ => return,
     };
     channel::send(kind, payload);

@@ -6,16 +6,20 @@
 //!
 //! What always holds: a rank ends when its leader does, whatever its cell does at that moment.
 
-use super::{backtrace, channel, crash, frames};
+use super::group::{Introduction, VERSION};
+use super::link::{self, Address, Purpose};
+use super::{backtrace, channel, crash, files, frames, traced};
 use frames::Kind;
 use std::io::Write as _;
-use std::os::fd::{IntoRawFd as _, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{IntoRawFd as _, OwnedFd, RawFd};
 
 /// The argument with which this program is a rank.
 pub const ROLE: &str = "rank";
 /// Environment variable: the socket of the group's leader.
 pub const LEADER: &str = "FORKLINE_LEADER";
+
+/// Environment variable: the kernel's process. It may trace a rank of this machine, whose parent is the launcher.
+pub const TRACER: &str = "FORKLINE_TRACER";
 
 /// Environment variable: the rank's own number, whatever the launcher.
 pub const NUMBER: &str = "FORKLINE_RANK";
@@ -51,19 +55,38 @@ fn join() -> anyhow::Result<RawFd> {
     let leader = std::env::var_os(LEADER).ok_or_else(|| {
         anyhow::anyhow!("{LEADER} is not set; only a group's leader starts ranks")
     })?;
+    if let Some(kernel) = number(&[TRACER]) {
+        traced::allow(kernel);
+    }
     // SAFETY: no other thread exists yet, so nobody reads the environment meanwhile.
     unsafe {
         std::env::remove_var(LEADER);
+        std::env::remove_var(TRACER);
         std::env::set_var(NUMBER, rank.to_string());
     }
     frames::send_as_rank(rank);
-    let mut stream = UnixStream::connect(&leader)?;
-    // Of all processes that the launcher starts; not every launcher says it.
-    let size = number(&SIZE_NAMES).unwrap_or(0);
-    stream.write_all(format!("{rank} {size}\n").as_bytes())?;
+    let leader = Address::parse(&leader);
+    let mut stream = leader.connect(Purpose::Orders)?;
+    let introduction = Introduction {
+        rank,
+        // Of all processes that the launcher starts; not every launcher says it.
+        size: number(&SIZE_NAMES).unwrap_or(0),
+        version: VERSION.to_owned(),
+        files: if leader.is_network() {
+            files::digests(&files::needed_here())
+        } else {
+            String::new()
+        },
+        host: link::host_name(),
+    };
+    stream.write_all(introduction.line().as_bytes())?;
+    if leader.is_network() {
+        files::receive(&mut stream)?;
+    }
     // SAFETY: the handler is a function with the signature that on_exit asks for.
     unsafe { on_exit(at_exit, std::ptr::null_mut()) };
-    let leader = stream.into_raw_fd();
+    end_later_than_told();
+    let leader = OwnedFd::from(stream).into_raw_fd();
     std::thread::Builder::new()
         .name("forkline-leader".to_owned())
         .stack_size(128 * 1024)
@@ -72,6 +95,22 @@ fn join() -> anyhow::Result<RawFd> {
             end_with(leader)
         })?;
     Ok(leader)
+}
+
+/// When one rank is gone, launchers end the others at once, with SIGTERM. A rank lives on for a second then: the kernel
+/// asks it where it stands, and the leader ends it.
+fn end_later_than_told() {
+    extern "C" fn on_end(_: libc::c_int) {
+        // SAFETY: safe in a handler. The signal that comes in a second ends the process.
+        unsafe { libc::alarm(1) };
+    }
+    // SAFETY: an all-zero sigaction is valid, and so is the handler.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_end as *const () as usize;
+        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGTERM, &raw const action, std::ptr::null_mut());
+    }
 }
 
 fn number(names: &[&str]) -> Option<u32> {
@@ -92,6 +131,7 @@ fn end_with(leader: RawFd) -> ! {
         // SAFETY: one valid entry for the time of the call.
         let count = unsafe { libc::poll(&raw mut entry, 1, -1) };
         if count > 0 && entry.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0 {
+            files::remove();
             crash::end_group();
         }
     }
@@ -113,4 +153,5 @@ extern "C" fn at_exit(status: libc::c_int, _: *mut libc::c_void) {
     let report = serde_json::json!({ "status": status, "frames": backtrace::capture() });
     channel::end();
     channel::send(Kind::Exiting, report.to_string().as_bytes());
+    files::remove();
 }

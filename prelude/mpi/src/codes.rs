@@ -60,7 +60,8 @@ macro_rules! raw {
 
 raw!(
     MPI_Comm RSMPI_COMM_NULL, MPI_Group RSMPI_GROUP_NULL,
-    MPI_Request RSMPI_REQUEST_NULL, MPI_Message RSMPI_MESSAGE_NULL
+    MPI_Request RSMPI_REQUEST_NULL, MPI_Message RSMPI_MESSAGE_NULL,
+    MPI_Win RSMPI_WIN_NULL, MPI_File RSMPI_FILE_NULL
 );
 
 /// MPI's rank for one of the prelude.
@@ -127,6 +128,13 @@ pub fn class(class: c_int) -> u32 {
         ffi::MPI_ERR_OP => classes::OPERATOR,
         ffi::MPI_ERR_DIMS => classes::DIMENSIONS,
         ffi::MPI_ERR_TOPOLOGY => classes::TOPOLOGY,
+        ffi::MPI_ERR_WIN => classes::WINDOW,
+        ffi::MPI_ERR_NO_SUCH_FILE => classes::NO_SUCH_FILE,
+        ffi::MPI_ERR_FILE_EXISTS => classes::FILE_EXISTS,
+        ffi::MPI_ERR_BAD_FILE => classes::BAD_FILE,
+        ffi::MPI_ERR_ACCESS | ffi::MPI_ERR_READ_ONLY => classes::ACCESS,
+        ffi::MPI_ERR_NO_SPACE | ffi::MPI_ERR_QUOTA => classes::NO_SPACE,
+        ffi::MPI_ERR_IO | ffi::MPI_ERR_FILE => classes::IO,
         _ => classes::OTHER,
     }
 }
@@ -187,8 +195,12 @@ fn pair() -> ffi::MPI_Datatype {
     }
 }
 
-/// MPI's operator for a data type. For what does not fit together MPI has an error of its own.
+/// MPI's operator for a data type; none for what does not fit together. MPI would tell that in a reduction, but MPICH
+/// waits for ever for an accumulate.
 pub fn operation(code: u32, data: u32) -> Option<ffi::MPI_Op> {
+    if matches!(code, operator::LAND..=operator::BXOR) && matches!(data, data::F32 | data::F64) {
+        return None;
+    }
     // SAFETY: constants of the shim.
     unsafe {
         Some(match code {
@@ -202,9 +214,19 @@ pub fn operation(code: u32, data: u32) -> Option<ffi::MPI_Op> {
             operator::BOR => ffi::RSMPI_BOR,
             operator::LXOR => ffi::RSMPI_LXOR,
             operator::BXOR => ffi::RSMPI_BXOR,
+            operator::REPLACE => of_fortran(13, 0x5800_000d),
+            operator::NO_OP => of_fortran(14, 0x5800_000e),
             _ => return place_operation(code, data),
         })
     }
+}
+
+/// An operator that the shim does not name, by its number in Fortran, which is a part of each library's binary interface:
+/// Open MPI's, whose handles are pointers, and that of MPICH and its kin, whose handles are numbers.
+fn of_fortran(of_open_mpi: c_int, of_mpich: c_int) -> ffi::MPI_Op {
+    let is_pointer = size_of::<ffi::MPI_Op>() == size_of::<*mut c_void>();
+    // SAFETY: MPI takes any number.
+    unsafe { ffi::RSMPI_Op_f2c(if is_pointer { of_open_mpi } else { of_mpich }) }
 }
 
 type Function = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_int, *mut ffi::MPI_Datatype);

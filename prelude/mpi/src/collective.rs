@@ -9,25 +9,6 @@ use mpi::ffi::{self, MPI_Comm};
 use crate::codes::{self, Raw as _};
 use crate::table::{Handle, Part};
 
-pub unsafe extern "C" fn iallgather(
-    send: *const c_void,
-    receive: *mut c_void,
-    bytes: i32,
-    comm: Handle,
-    request: *mut Handle,
-) -> c_int {
-    let mut made = ffi::MPI_Request::null();
-    let comm = MPI_Comm::of(comm);
-    // SAFETY: the prelude keeps both buffers until the request is done.
-    unsafe {
-        let data = ffi::RSMPI_UINT8_T;
-        let made_at = &raw mut made;
-        let code = ffi::MPI_Iallgather(send, bytes, data, receive, bytes, data, comm, made_at);
-        *request = made.number();
-        code
-    }
-}
-
 pub unsafe extern "C" fn barrier(comm: Handle) -> c_int {
     // SAFETY: no condition.
     unsafe { ffi::MPI_Barrier(MPI_Comm::of(comm)) }

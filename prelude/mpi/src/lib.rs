@@ -9,17 +9,23 @@
 //! * `codes`        between the table's codes and MPI's constants, handles and data types
 //! * `point`        messages from one rank to another, and requests
 //! * `collective`   calls that all ranks make together
+//! * `immediate`    the same, as requests
 //! * `groups`       communicators and groups
 //! * `grids`        Cartesian and graph topologies
+//! * `windows`      memory that other ranks read and write
+//! * `files`        files that all ranks have open
 
 mod codes;
 mod collective;
+mod files;
 mod grids;
 mod groups;
+mod immediate;
 mod point;
 #[allow(dead_code, reason = "the prelude uses the rest")]
 #[path = "../../src/mpi/table.rs"]
 mod table;
+mod windows;
 
 use std::ffi::{c_char, c_int};
 
@@ -62,7 +68,14 @@ static TABLE: Table = Table {
     iprobe: point::iprobe,
     improbe: point::improbe,
     imrecv: point::imrecv,
-    iallgather: collective::iallgather,
+    ibcast: immediate::bcast,
+    iallgather: immediate::allgather,
+    ialltoall: immediate::alltoall,
+    iscatter: immediate::scatter,
+    igather: immediate::gather,
+    ireduce: immediate::reduce,
+    iallreduce: immediate::allreduce,
+    ibarrier: immediate::barrier,
     cart_coords: grids::cart_coords,
     cart_rank: grids::cart_rank,
     cart_shift: grids::cart_shift,
@@ -71,6 +84,22 @@ static TABLE: Table = Table {
     graph_neighbors: grids::graph_neighbors,
     dist_graph_neighbors_count: grids::dist_graph_neighbors_count,
     dist_graph_neighbors: grids::dist_graph_neighbors,
+    win_put: windows::put,
+    win_get: windows::get,
+    win_accumulate: windows::accumulate,
+    win_get_accumulate: windows::get_accumulate,
+    win_fetch_and_op: windows::fetch_and_op,
+    win_compare_and_swap: windows::compare_and_swap,
+    win_flush: windows::flush,
+    file_size: files::size,
+    file_access: files::access,
+    win_allocate: windows::allocate,
+    win_free: windows::free,
+    file_open: files::open,
+    file_set_view: files::set_view,
+    file_set_size: files::set_size,
+    file_sync: files::sync,
+    file_close: files::close,
     comm_dup: groups::dup,
     comm_split: groups::split,
     comm_split_shared: groups::split_shared,
@@ -138,6 +167,7 @@ unsafe extern "C" fn init(level: *mut i32) -> i32 {
             return code;
         }
         let code = if is_done == 0 {
+            windows::prefer_shared_memory();
             let (none, wanted) = (std::ptr::null_mut(), ffi::RSMPI_THREAD_MULTIPLE);
             ffi::MPI_Init_thread(std::ptr::null_mut(), none, wanted, level)
         } else {

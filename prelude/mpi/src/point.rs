@@ -12,7 +12,7 @@ use crate::table::{Handle, RawStatus, mode};
 ///
 /// # Safety
 /// MPI has written the status.
-unsafe fn status(status: &MaybeUninit<ffi::MPI_Status>) -> RawStatus {
+pub unsafe fn status(status: &MaybeUninit<ffi::MPI_Status>) -> RawStatus {
     let mut bytes = 0;
     // SAFETY: the caller's promise; of every status MPI tells the count in bytes.
     unsafe {

@@ -101,7 +101,8 @@ impl Communicator {
 
     /// Runs a call of MPI that waits for others, and says so to a monitor, unless nothing may be lost to that.
     pub(super) fn run(&self, call: &Call, mpi: impl FnOnce() -> i32) -> MpiResult<()> {
-        let _here = self.is_checked().then(|| wait::Entry::new(call));
+        self.settle(call)?;
+        let _here = self.is_checked().then(|| wait::Entry::new(call, false));
         library::check(self.inner.table, mpi(), || *call)
     }
 

@@ -2,12 +2,13 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::datatype::Peer;
 use super::error::{Call, MpiError, MpiResult};
 use super::gate::{Header, What};
 use super::group::Group;
+use super::immediate::Lane;
 use super::library;
 use super::table::{Handle, NONE, Table};
 
@@ -26,6 +27,7 @@ pub(super) struct Inner {
     pub handle: Handle,
     rank: usize,
     size: usize,
+    pub lane: Mutex<Lane>,
 }
 
 /// How two communicators are related.
@@ -55,6 +57,7 @@ impl Communicator {
                 handle,
                 rank: usize::try_from(rank).unwrap_or(0),
                 size: usize::try_from(size).unwrap_or(1),
+                lane: Mutex::default(),
             }),
             is_checked: true,
         })

@@ -19,6 +19,9 @@ pub unsafe trait Datatype: Copy + Send + Sync + fmt::Debug + 'static {
 /// The numbers among the [`Datatype`]s: what [`Operator`]s reduce.
 pub trait Number: Datatype {}
 
+/// The whole numbers of 32 and 64 bits among them: what can be compared and swapped. Networks swap no shorter ones.
+pub trait Whole: Number {}
+
 macro_rules! numbers {
     ($($number:ty: $code:ident, $zero:expr;)*) => {
         $(
@@ -44,6 +47,12 @@ numbers! {
     usize: U64, 0; isize: I64, 0; f32: F32, 0.0; f64: F64, 0.0;
 }
 
+macro_rules! whole {
+    ($($number:ty)*) => { $(impl Whole for $number {})* };
+}
+
+whole! { u32 i32 u64 i64 usize isize }
+
 const _: () = assert!(size_of::<usize>() == 8, "usize is sent as 64 bits");
 
 /// An operator of a reduction of numbers.
@@ -53,6 +62,15 @@ pub struct Operator(u32);
 /// An operator that also tells where the result was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlaceOperator(u32);
+
+/// An operator that windows know and reductions do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowOperator(u32);
+
+/// What is new takes the place of what is there: a write that is atomic for each number.
+pub const REPLACE: WindowOperator = WindowOperator(operator::REPLACE);
+/// What is there stays: a read that is atomic for each number.
+pub const NO_OP: WindowOperator = WindowOperator(operator::NO_OP);
 
 /// The sum.
 pub const SUM: Operator = Operator(operator::SUM);
@@ -95,6 +113,24 @@ impl<T: Number> Reduces<Located<T>> for PlaceOperator
 where
     Located<T>: Datatype,
 {
+    fn code(self) -> u32 {
+        self.0
+    }
+}
+
+/// Which operators accumulate numbers in a [`Window`](super::Window).
+pub trait Accumulates<T> {
+    #[doc(hidden)]
+    fn code(self) -> u32;
+}
+
+impl<T: Number> Accumulates<T> for Operator {
+    fn code(self) -> u32 {
+        self.0
+    }
+}
+
+impl<T: Number> Accumulates<T> for WindowOperator {
     fn code(self) -> u32 {
         self.0
     }

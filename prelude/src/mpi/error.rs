@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::{Peer, Tag};
@@ -56,25 +57,44 @@ impl Call {
     }
 }
 
+impl Call {
+    /// The call without its place: `recv from rank 1, tag 0`.
+    pub(super) fn what(&self) -> String {
+        let name = self.name;
+        match (self.peer, self.tag) {
+            (Some(peer), Some(tag)) => {
+                let way = if name.contains("send") { "to" } else { "from" };
+                format!("{name} {way} {peer}, {tag}")
+            }
+            (Some(peer), None) if of_windows(name) => format!("{name} at {peer}"),
+            (Some(root), None) => format!("{name} with root {}", root.0),
+            _ => name.to_owned(),
+        }
+    }
+}
+
+/// Whether a call concerns the window of one rank.
+fn of_windows(name: &str) -> bool {
+    matches!(
+        name,
+        "put"
+            | "get"
+            | "accumulate"
+            | "get_accumulate"
+            | "fetch_and_op"
+            | "compare_and_swap"
+            | "lock"
+            | "unlock"
+            | "flush"
+    )
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Asked for before a word is written: the kernel answers when it has all that was printed, and half a message
         // would be on its way by then.
         let place = rt::place(self.location);
-        formatter.write_str(self.name)?;
-        match (self.peer, self.tag) {
-            (Some(peer), Some(tag)) => {
-                let way = if self.name.contains("send") {
-                    "to"
-                } else {
-                    "from"
-                };
-                write!(formatter, " {way} {peer}, {tag}")?;
-            }
-            (Some(root), None) => write!(formatter, " with root {}", root.0)?,
-            _ => {}
-        }
-        write!(formatter, " ({place})")
+        write!(formatter, "{} ({place})", self.what())
     }
 }
 
@@ -85,6 +105,8 @@ pub struct Standing {
     pub call: Call,
     /// When it began to wait.
     pub since: Instant,
+    /// Whether it waits until some moment only.
+    pub gives_up: bool,
 }
 
 /// The kind of an error of MPI's own, where it has a meaning for the caller.
@@ -109,6 +131,20 @@ pub enum ErrorClass {
     Dimensions,
     /// The communicator has no such topology.
     Topology,
+    /// The library has no windows for these ranks.
+    Window,
+    /// There is no such file, or no such folder.
+    NoSuchFile,
+    /// The file exists, and was to be a new one.
+    FileExists,
+    /// The path names no file that can be opened: a folder, or something below what is no folder.
+    BadFile,
+    /// The file may not be read, or not be written.
+    Access,
+    /// The disk is full, or the user's part of it.
+    NoSpace,
+    /// Reading or writing the file failed.
+    Io,
     /// Anything else; the text says what.
     Other,
 }
@@ -170,6 +206,30 @@ pub enum MpiError {
         /// The call.
         call: Call,
     },
+    /// A place is not in the window of the rank that it is said to be at. MPI has not been called.
+    Bounds {
+        /// The call.
+        call: Call,
+        /// The rank whose window it is.
+        rank: usize,
+        /// The first number.
+        at: usize,
+        /// How many numbers.
+        length: usize,
+        /// How many its window has.
+        size: usize,
+    },
+    /// A file could not be opened, read or written.
+    File {
+        /// The call.
+        call: Call,
+        /// The file.
+        path: PathBuf,
+        /// The kind of the error.
+        class: ErrorClass,
+        /// Why: the system's words, or MPI's.
+        text: String,
+    },
     /// MPI's counts end at 2,147,483,647.
     TooLong {
         /// The call.
@@ -200,16 +260,18 @@ impl MpiError {
             | MpiError::Message { call, .. }
             | MpiError::Peer { call, .. }
             | MpiError::NoProcess { call }
+            | MpiError::Bounds { call, .. }
+            | MpiError::File { call, .. }
             | MpiError::TooLong { call, .. }
             | MpiError::Broken { call }
             | MpiError::Ended { call } => Some(call),
         }
     }
 
-    /// The kind of an error of MPI's own.
+    /// The kind of an error of MPI's own, or of a file.
     pub fn class(&self) -> Option<ErrorClass> {
         match self {
-            MpiError::Failed { class, .. } => Some(*class),
+            MpiError::Failed { class, .. } | MpiError::File { class, .. } => Some(*class),
             _ => None,
         }
     }
@@ -248,6 +310,28 @@ impl fmt::Display for MpiError {
                 "{call}: the null process sends no value; ask the neighbour's `Option` first, or receive into a \
                  slice, which then stays as it is"
             ),
+            MpiError::Bounds {
+                call,
+                rank,
+                at,
+                length,
+                size,
+            } => write!(
+                formatter,
+                "{call}: {length} items from place {at} on are not in the window of rank {rank}, which has {size}; \
+                 nothing was read or written: `len_of({rank})` tells a window's length"
+            ),
+            MpiError::File {
+                call,
+                path,
+                class,
+                text,
+            } => write!(
+                formatter,
+                "{call}: {}: {text}{}",
+                path.display(),
+                advice(*class)
+            ),
             MpiError::TooLong { call, length } => write!(
                 formatter,
                 "{call}: {length} are too many for one message: MPI counts to {}; send it in parts",
@@ -277,6 +361,15 @@ fn advice(class: ErrorClass) -> &'static str {
             "; give buffered sends room for all that is under way with `mpi::attach_buffer(bytes)`"
         }
         ErrorClass::Operator => "; logical and bitwise operators take whole numbers",
+        ErrorClass::Window => {
+            "; between machines Open MPI 4 has windows only with UCX, as distributions build it; MPICH has them everywhere"
+        }
+        ErrorClass::NoSuchFile => {
+            "; ranks look from their own working folder; `Mode::CREATE` makes a file, in a folder that is there"
+        }
+        ErrorClass::FileExists => "; without `Mode::EXCLUSIVE` it is opened as it is",
+        ErrorClass::BadFile => "; give the path of a file in a folder",
+        ErrorClass::Access => "; open it in a mode that its permissions allow",
         _ => "",
     }
 }

@@ -8,6 +8,7 @@
 use super::communicator::Communicator;
 use super::error::{Call, MpiError, MpiResult};
 use super::library;
+use super::table::data;
 use super::wait::{self, Flight, Kind};
 
 /// The collective calls, in the order of [`NAMES`].
@@ -36,9 +37,30 @@ pub(super) enum What {
     DistGraph,
     NeighborAllgather,
     NeighborAlltoall,
+    Window,
+    Fence,
+    FreeWindow,
+    OpenFile,
+    SetView,
+    SetSize,
+    Sync,
+    Close,
+    ReadAtAll,
+    WriteAtAll,
+    ReadOrdered,
+    WriteOrdered,
+    SeekShared,
+    Ibarrier,
+    Ibcast,
+    Iscatter,
+    Igather,
+    Iallgather,
+    Ialltoall,
+    Ireduce,
+    Iallreduce,
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 43] = [
     "barrier",
     "bcast",
     "scatter",
@@ -61,6 +83,27 @@ const NAMES: [&str; 22] = [
     "dist_graph",
     "neighbor_allgather",
     "neighbor_alltoall",
+    "window",
+    "fence",
+    "free of a window",
+    "open_file",
+    "set_view",
+    "set_size",
+    "sync",
+    "close",
+    "read_at_all",
+    "write_at_all",
+    "read_ordered",
+    "write_ordered",
+    "seek_shared",
+    "ibarrier",
+    "ibcast",
+    "iscatter",
+    "igather",
+    "iallgather",
+    "ialltoall",
+    "ireduce",
+    "iallreduce",
 ];
 
 /// What a rank says of itself.
@@ -107,6 +150,11 @@ impl Header {
         self
     }
 
+    pub(super) fn failed(mut self) -> Header {
+        self.is_failed = 1;
+        self
+    }
+
     fn name(&self) -> String {
         let name = NAMES.get(self.what as usize).unwrap_or(&"another call");
         match self.root {
@@ -123,6 +171,38 @@ pub(super) struct Headers {
 }
 
 impl Headers {
+    /// What all ranks said, if they are about to do the same.
+    ///
+    /// # Errors
+    /// They are not, or one has failed before.
+    pub(super) fn agreed(call: &Call, list: Vec<Header>) -> MpiResult<Headers> {
+        let headers = Headers { list, call: *call };
+        let first = &headers.list[0];
+        let differs = |header: &Header| {
+            (header.what, header.root, header.data, header.same)
+                != (first.what, first.root, first.data, first.same)
+        };
+        if let Some(rank) = headers.first(differs) {
+            let other = &headers.list[rank];
+            let text = if (first.what, first.root) != (other.what, other.root) {
+                format!(
+                    "rank 0 is in {}, rank {rank} in {}",
+                    first.name(),
+                    other.name()
+                )
+            } else if first.data != other.data {
+                format!("rank {rank} has another type of items than rank 0")
+            } else {
+                format!("rank {rank} gives other arguments than rank 0")
+            };
+            return Err(MpiError::Mismatch { call: *call, text });
+        }
+        if let Some(rank) = headers.first(|header| header.is_failed != 0) {
+            return Err(MpiError::Peer { call: *call, rank });
+        }
+        Ok(headers)
+    }
+
     pub(super) fn count(&self, rank: usize) -> usize {
         usize::try_from(self.list[rank].count).unwrap_or(usize::MAX)
     }
@@ -167,36 +247,13 @@ impl Communicator {
     pub(super) fn gate(&self, call: &Call, mine: Header) -> MpiResult<Headers> {
         library::is_open(call)?;
         wait::reap(self.inner.table);
+        self.settle(call)?;
         let list = if self.size() == 1 {
             vec![mine]
         } else {
             self.exchange(call, mine)?
         };
-        let headers = Headers { list, call: *call };
-        let first = &headers.list[0];
-        let differs = |header: &Header| {
-            (header.what, header.root, header.data, header.same)
-                != (first.what, first.root, first.data, first.same)
-        };
-        if let Some(rank) = headers.first(differs) {
-            let other = &headers.list[rank];
-            let text = if (first.what, first.root) != (other.what, other.root) {
-                format!(
-                    "rank 0 is in {}, rank {rank} in {}",
-                    first.name(),
-                    other.name()
-                )
-            } else if first.data != other.data {
-                format!("rank {rank} has another type of items than rank 0")
-            } else {
-                format!("rank {rank} gives other arguments than rank 0")
-            };
-            return Err(MpiError::Mismatch { call: *call, text });
-        }
-        if let Some(rank) = headers.first(|header| header.is_failed != 0) {
-            return Err(MpiError::Peer { call: *call, rank });
-        }
-        Ok(headers)
+        Headers::agreed(call, list)
     }
 
     fn exchange(&self, call: &Call, mine: Header) -> MpiResult<Vec<Header>> {
@@ -210,6 +267,7 @@ impl Communicator {
                 (&raw const *memory.0).cast(),
                 memory.1.as_mut_ptr().cast(),
                 size_of::<Header>() as i32,
+                data::U8,
                 self.inner.handle,
                 &raw mut handle,
             )
@@ -243,8 +301,7 @@ impl Communicator {
                 Ok((value, headers))
             }
             Err(error) => {
-                let mut header = header;
-                header.is_failed = 1;
+                let header = header.failed();
                 let _the_own_error_says_more = self.gate(call, header);
                 Err(error)
             }

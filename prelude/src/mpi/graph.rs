@@ -196,6 +196,11 @@ impl Graph {
     pub fn neighbors(&self) -> &[usize] {
         &self.destinations
     }
+
+    /// The ranks that have an edge to this one.
+    pub(super) fn known_sources(&self) -> &[usize] {
+        &self.sources
+    }
 }
 
 impl Neighbors for Graph {

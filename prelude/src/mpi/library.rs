@@ -1,20 +1,19 @@
 //! The plugin: found, opened and started once, at the first use; ended with the process.
 
-use std::ffi::{CStr, CString, c_void};
-use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Call, ErrorClass, MpiError, MpiResult};
+use super::leftover;
 use super::table::{ENTRY, Table, VERSION, class};
+use crate::plugin::{self, Fault};
 
 /// Names the plugin's file, for those who build it elsewhere.
 const OVERRIDE: &str = "FORKLINE_MPI_PLUGIN";
-/// Where the plugin lies, below the folder of this version of forkline.
-const PLACE: &str = "plugins/libforkline_mpi.so";
+/// The plugin's own file.
+const FILE: &str = "libforkline_mpi.so";
 const CURE: &str = "sudo apt install openmpi-bin libopenmpi-dev libclang-dev (or the same of MPICH), then \
                     forkline template, then restart the kernel";
 /// How long the end of the process waits for the other ranks' ends.
@@ -42,7 +41,7 @@ pub(super) fn table() -> MpiResult<&'static Table> {
     if let Some(table) = STARTED.get() {
         return Ok(table);
     }
-    let table = open(&find()?)?;
+    let table = open()?;
     start(table)?;
     Ok(STARTED.get_or_init(|| table))
 }
@@ -94,95 +93,32 @@ fn unavailable(why: impl Into<String>, cure: impl Into<String>) -> MpiError {
     }
 }
 
-fn find() -> MpiResult<PathBuf> {
-    if let Some(path) = std::env::var_os(OVERRIDE).map(PathBuf::from) {
-        return if path.exists() {
-            Ok(path)
-        } else {
-            Err(unavailable(
-                format!("{OVERRIDE} names {}, which does not exist", path.display()),
-                "name the plugin's file, or unset it",
-            ))
-        };
-    }
-    // This library lies in the template or in a session's folder, both below the folder of the version.
-    own_path()
-        .iter()
-        .flat_map(|path| path.ancestors())
-        .map(|dir| dir.join(PLACE))
-        .find(|plugin| plugin.exists())
-        .ok_or_else(|| {
-            unavailable(
-                "its plugin has not been built: that needs mpicc and libclang",
-                CURE,
-            )
-        })
-}
-
-/// Where this library was loaded from.
-fn own_path() -> Option<PathBuf> {
-    let mut found = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: the address of a static of this library; `dladdr` writes the structure if it returns non-zero, and
-    // the name lives as long as the library is loaded.
-    let name = unsafe {
-        if libc::dladdr((&raw const CLOSED).cast(), found.as_mut_ptr()) == 0 {
-            return None;
-        }
-        CStr::from_ptr(found.assume_init().dli_fname)
-    };
-    fs::canonicalize(Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()))).ok()
-}
-
-fn open(path: &Path) -> MpiResult<&'static Table> {
-    let name = CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| unavailable("the plugin's path holds a NUL byte", "move it"))?;
+fn open() -> MpiResult<&'static Table> {
+    let path = plugin::find(FILE, OVERRIDE).map_err(missing)?;
     // Global, with libmpi that comes with it: some MPI libraries load parts of their own that look for its symbols.
-    // SAFETY: loading runs the initialisers of the plugin and of MPI, which is what is wanted.
-    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    if library.is_null() {
-        return Err(unavailable(
-            format!("the plugin does not load: {}", dl_error()),
-            CURE,
-        ));
-    }
-    // SAFETY: the handle is valid.
-    let entry = unsafe { libc::dlsym(library, ENTRY.as_ptr()) };
-    if entry.is_null() {
-        return Err(unavailable(
-            format!(
-                "{} is no plugin of forkline: {}",
-                path.display(),
-                dl_error()
-            ),
-            "forkline template builds it",
-        ));
-    }
-    // SAFETY: the plugin defines this function so, and the table lives as long as the plugin, which is never closed.
-    let table = unsafe {
-        let entry: unsafe extern "C" fn() -> *const Table =
-            std::mem::transmute::<*mut c_void, _>(entry);
-        let table = entry();
-        // The version comes first in every version of the table.
-        if table.cast::<u32>().read() != VERSION {
-            return Err(unavailable(
-                "the plugin is of another version of forkline",
-                "forkline template builds it anew; then restart the kernel",
-            ));
-        }
-        &*table
-    };
-    Ok(table)
+    // SAFETY: the plugin defines this function so.
+    unsafe { plugin::table(&path, true, ENTRY, VERSION) }.map_err(missing)
 }
 
-fn dl_error() -> String {
-    // SAFETY: null, or a C string that is valid until the thread's next call of dl functions.
-    unsafe {
-        let text = libc::dlerror();
-        if text.is_null() {
-            "for no known reason".to_owned()
-        } else {
-            CStr::from_ptr(text).to_string_lossy().into_owned()
-        }
+fn missing(fault: Fault) -> MpiError {
+    match fault {
+        Fault::Named { variable, path } => unavailable(
+            format!("{variable} names {}, which does not exist", path.display()),
+            "name the plugin's file, or unset it",
+        ),
+        Fault::NotBuilt => unavailable(
+            "its plugin has not been built: that needs mpicc and libclang",
+            CURE,
+        ),
+        Fault::NotLoaded(text) => unavailable(format!("the plugin does not load: {text}"), CURE),
+        Fault::NoPlugin { path, text } => unavailable(
+            format!("{} is no plugin of forkline: {text}", path.display()),
+            "forkline template builds it",
+        ),
+        Fault::Version => unavailable(
+            "the plugin is of another version of forkline",
+            "forkline template builds it anew; then restart the kernel",
+        ),
     }
 }
 
@@ -249,6 +185,9 @@ pub(super) fn finalize() -> MpiResult<()> {
     while super::wait::reap(table).0 > 0 && start.elapsed() < END {
         std::thread::yield_now();
     }
+    if !is_closed() {
+        leftover::end_all(table);
+    }
     // SAFETY: started, and not ended before.
     let code = unsafe { (table.finalize)() };
     CLOSED.store(ENDED, Ordering::Relaxed);
@@ -280,6 +219,12 @@ pub(super) fn check(table: &Table, code: i32, call: impl FnOnce() -> Call) -> Mp
 
 #[cold]
 pub(super) fn failed(table: &Table, code: i32, call: Call) -> MpiError {
+    let (class, text) = told(table, code);
+    MpiError::Failed { call, class, text }
+}
+
+/// The kind of an error code, and MPI's words for it.
+pub(super) fn told(table: &Table, code: i32) -> (ErrorClass, String) {
     // SAFETY: MPI takes any code.
     let class = match unsafe { (table.error_class)(code) } {
         class::TRUNCATE => ErrorClass::Truncate,
@@ -291,11 +236,14 @@ pub(super) fn failed(table: &Table, code: i32, call: Call) -> MpiError {
         class::OPERATOR => ErrorClass::Operator,
         class::DIMENSIONS => ErrorClass::Dimensions,
         class::TOPOLOGY => ErrorClass::Topology,
+        class::WINDOW => ErrorClass::Window,
+        class::NO_SUCH_FILE => ErrorClass::NoSuchFile,
+        class::FILE_EXISTS => ErrorClass::FileExists,
+        class::BAD_FILE => ErrorClass::BadFile,
+        class::ACCESS => ErrorClass::Access,
+        class::NO_SPACE => ErrorClass::NoSpace,
+        class::IO => ErrorClass::Io,
         _ => ErrorClass::Other,
     };
-    MpiError::Failed {
-        call,
-        class,
-        text: error_text(table, code),
-    }
+    (class, error_text(table, code))
 }

@@ -149,7 +149,7 @@ impl Communicator {
         self.gather_value(&call, header, value, root)
     }
 
-    fn gather_value<T: Message>(
+    pub(super) fn gather_value<T: Message>(
         &self,
         call: &Call,
         header: Header,
@@ -191,7 +191,7 @@ impl Communicator {
         self.allgather_value(&call, header, value)
     }
 
-    fn allgather_value<T: Message>(
+    pub(super) fn allgather_value<T: Message>(
         &self,
         call: &Call,
         header: Header,

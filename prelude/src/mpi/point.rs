@@ -7,6 +7,7 @@ use super::communicator::Communicator;
 use super::datatype::{Number, Peer, Status, Tag};
 use super::error::{Call, ErrorClass, MpiError, MpiResult};
 use super::library;
+use super::notes::{self, Side};
 use super::parcel::count;
 use super::posted::{self, Ticket};
 use super::request::Request;
@@ -32,13 +33,16 @@ impl Communicator {
         let (table, mut handle) = (self.inner.table, 0);
         // Bytes, not numbers: receivers count them so.
         count(call, length.saturating_mul(size_of::<T>()))?;
-        let (length, to, tag) = (length as i32, peer(call), tag(call));
+        let start = notes::start(self.inner.handle);
+        let (bytes, length) = (length * size_of::<T>(), length as i32);
+        let (to, tag) = (peer(call), tag(call));
         // SAFETY: the caller's promise.
         let code = unsafe {
             let (data, comm) = (data.cast(), self.inner.handle);
             (table.isend)(how, data, length, T::CODE, to, tag, comm, &raw mut handle)
         };
         library::check(table, code, || *call)?;
+        notes::sent(self.inner.handle, call, bytes, start);
         Ok(handle)
     }
 
@@ -180,17 +184,20 @@ impl Communicator {
     fn recv_now<T: Datatype>(&self, data: &mut [T], call: &Call) -> MpiResult<Status> {
         let _span = trace_span(call.name);
         if posted::is_empty() {
-            return match self.recv_short(data, call)? {
-                Some(status) => Ok(status),
-                None => self.recv_long(data, call),
+            let start = notes::start(self.inner.handle);
+            let status = match self.recv_short(data, call)? {
+                Some(status) => status,
+                None => self.recv_long(data, call)?,
             };
+            notes::received(self.inner.handle, Side::Received, &status, start);
+            return Ok(status.into());
         }
         let lent = Lent::new(self, data, call)?;
         lent.wait(call)
     }
 
     /// Matches a message, looks at its length and receives it.
-    fn recv_long<T: Datatype>(&self, data: &mut [T], call: &Call) -> MpiResult<Status> {
+    fn recv_long<T: Datatype>(&self, data: &mut [T], call: &Call) -> MpiResult<RawStatus> {
         let (mut message, status) = self
             .matched(call, None)?
             .ok_or(MpiError::NoProcess { call: *call })?;
@@ -199,7 +206,7 @@ impl Communicator {
             size_of_val(data),
         );
         if status.source < 0 {
-            return Ok(status.into());
+            return Ok(status);
         }
         if length > room {
             let flight = self.receive_matched(call, message, length)?;
@@ -214,7 +221,7 @@ impl Communicator {
         };
         library::check(table, code, || *call)?;
         self.borrowed(handle).wait(call, false)?;
-        Ok(status.into())
+        Ok(status)
     }
 
     /// Waits for a message and matches it, which nobody else can receive then. None at the deadline.
@@ -427,6 +434,12 @@ impl<'a> Lent<'a> {
             may_sleep: size_of_val(data) <= ONE_PIECE,
             borrows: PhantomData,
         })
+    }
+
+    /// What is known of the message, if it is all there; then the request is over.
+    pub(super) fn poll(&mut self, call: &Call) -> MpiResult<Option<Status>> {
+        let received = self.ticket.poll(1, call)?;
+        Ok(received.map(|(status, _)| status.into()))
     }
 
     pub(super) fn wait(mut self, call: &Call) -> MpiResult<Status> {

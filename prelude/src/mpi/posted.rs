@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{Call, MpiError, MpiResult};
 use super::library;
+use super::notes::{self, Side};
 use super::point::too_long;
 use super::table::{ANY, Handle, RawStatus, Table};
 use super::wait;
@@ -23,6 +24,8 @@ struct Posted {
     tag: i32,
     /// Where numbers go, and for how many bytes there is room; none for a value, whose length nobody knows before.
     room: Option<(usize, usize)>,
+    /// For the recording of messages.
+    start_ns: u64,
     state: State,
 }
 
@@ -80,6 +83,7 @@ impl Ticket {
             from,
             tag,
             room: room.map(|(at, bytes)| (at as usize, bytes)),
+            start_ns: notes::start(comm),
             state: State::Waiting,
         });
         N_POSTED.store(list.len(), Ordering::Relaxed);
@@ -123,6 +127,7 @@ impl Ticket {
             let State::Flying(_, status, memory) = posted.state else {
                 return Err(MpiError::NoProcess { call: *call });
             };
+            notes::received(posted.comm, Side::Requested, &status, posted.start_ns);
             if let (Some((_, room)), Some(memory)) = (posted.room, &memory) {
                 return Err(too_long(call, memory.len(), room));
             }

@@ -9,6 +9,7 @@ use super::error::{Call, MpiError, MpiResult};
 use super::parcel::unpack;
 use super::posted::{Received, Ticket};
 use super::table::RawStatus;
+use super::trace_span;
 use super::wait::{self, Flight};
 use crate::interrupt;
 use crate::processes::message::Message;
@@ -174,6 +175,7 @@ impl<R> Request<R> {
     /// The message failed.
     pub fn wait_timeout(&mut self, time: Duration) -> MpiResult<bool> {
         let (call, deadline) = (self.call, interrupt::deadline(time));
+        let _span = trace_span("wait_timeout");
         let is_done = wait::until(&call, false, deadline, |tests| {
             Ok(self.poll(tests)?.then_some(()))
         })?;
@@ -194,6 +196,7 @@ impl<R> Request<R> {
     /// As for [`wait`](Self::wait).
     pub fn wait_status(mut self) -> MpiResult<(R, Status)> {
         let call = self.call;
+        let _span = trace_span("wait");
         loop {
             let done = wait::until(&call, false, None, |tests| {
                 Ok(self.poll(tests)?.then_some(()))
@@ -222,6 +225,7 @@ pub fn wait_all<R>(requests: impl IntoIterator<Item = Request<R>>) -> MpiResult<
         return Ok(Vec::new());
     };
     let call = first.call;
+    let _span = trace_span("wait_all");
     wait::until(&call, false, None, |tests| {
         for _ in 0..tests {
             let mut n_done = 0;

@@ -7,9 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::communicator::Communicator;
 use super::datatype::{Number, Peer, Status, Tag};
 use super::error::{Call, MpiResult};
+use super::immediate::{self, Immediate};
 use super::point::Lent;
-use super::table::{RawStatus, mode};
-use super::wait::Borrowed;
+use super::table::{Handle, RawStatus, Table, mode};
+use super::wait::{self, Borrowed};
+use super::{library, trace_span};
+use crate::interrupt;
 
 /// Where requests on borrowed slices live; [`scope`] makes it.
 pub struct Scope<'scope, 'env: 'scope> {
@@ -19,8 +22,11 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 enum Request<'env> {
+    /// Also a collective call that nothing was compared for.
     Send(Borrowed),
     Receive(Lent<'env>),
+    Collective(Immediate<'env>),
+    Done(Status),
 }
 
 /// A request of a scope. It may be dropped: the end of the scope waits for it.
@@ -29,8 +35,8 @@ pub struct ScopedRequest<'scope, 'env> {
     at: usize,
 }
 
-/// Runs `body`, in which sends and receives on slices may be started that are only borrowed; when it returns, all of
-/// them are done.
+/// Runs `body`, in which sends, receives and collective calls on slices may be started that are only borrowed; when it
+/// returns, all of them are done.
 ///
 /// ```no_run
 /// # use forkline::mpi;
@@ -86,6 +92,11 @@ pub fn scope<'env, R>(
 fn wait(request: Request<'_>, call: &Call) -> MpiResult<Status> {
     match request {
         Request::Receive(lent) => lent.wait(call),
+        Request::Collective(started) => {
+            let _span = trace_span(call.name);
+            started.wait(call).map(|()| RawStatus::default().into())
+        }
+        Request::Done(status) => Ok(status),
         Request::Send(sent) if sent.handle == 0 => Ok(sent.status.into()),
         Request::Send(sent) => sent
             .wait_sent(call, false)
@@ -101,6 +112,35 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             scope: self,
             at: requests.len() - 1,
         }
+    }
+
+    pub(super) fn add_collective(
+        &'scope self,
+        started: Immediate<'env>,
+        call: Call,
+    ) -> ScopedRequest<'scope, 'env> {
+        self.add(Request::Collective(started), call)
+    }
+
+    /// Starts a collective call that nothing is compared for. `mpi` writes its request, on slices that are borrowed for
+    /// `'env`.
+    pub(super) fn begin_unchecked(
+        &'scope self,
+        communicator: &Communicator,
+        call: Call,
+        mpi: impl FnOnce(&Table, Handle, *mut Handle) -> i32,
+    ) -> MpiResult<ScopedRequest<'scope, 'env>> {
+        library::is_open(&call)?;
+        communicator.settle(&call)?;
+        let (table, mut handle) = (communicator.inner.table, 0);
+        let code = mpi(table, communicator.inner.handle, &raw mut handle);
+        library::check(table, code, || call)?;
+        let request = Borrowed {
+            table,
+            handle,
+            status: RawStatus::default(),
+        };
+        Ok(self.add(Request::Send(request), call))
     }
 
     /// Starts to send a slice.
@@ -146,6 +186,39 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 }
 
 impl ScopedRequest<'_, '_> {
+    /// Whether it is done, so that [`wait`](Self::wait) would return at once. MPI goes on with what is under way only when
+    /// it is called, so work between is quicker with a test now and then.
+    ///
+    /// # Errors
+    /// The message failed.
+    pub fn test(&self) -> MpiResult<bool> {
+        interrupt::check();
+        let mut requests = self.scope.requests.borrow_mut();
+        let Some((request, call)) = &mut requests[self.at] else {
+            return Ok(true);
+        };
+        let call = *call;
+        if let Some(table) = library::started() {
+            immediate::drive(table);
+        }
+        let status = match request {
+            Request::Done(_) => return Ok(true),
+            Request::Send(sent) => {
+                let (table, status) = (sent.table, &mut sent.status);
+                (sent.handle == 0 || wait::test(table, &mut sent.handle, 1, status, &call)?)
+                    .then_some(sent.status.into())
+            }
+            Request::Receive(lent) => lent.poll(&call)?,
+            Request::Collective(started) => {
+                started.poll(1, &call)?.then(|| RawStatus::default().into())
+            }
+        };
+        if let Some(status) = status {
+            *request = Request::Done(status);
+        }
+        Ok(status.is_some())
+    }
+
     /// Waits until it is done.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::communicator::Communicator;
-use super::datatype::{Datatype, Status};
+use super::datatype::Datatype;
 use super::error::{Call, ErrorClass, MpiError, MpiResult};
 use super::library;
 use super::parcel::count;
@@ -75,7 +75,7 @@ impl Communicator {
         &self,
         data: &mut [T],
         call: &Call,
-    ) -> MpiResult<Option<Status>> {
+    ) -> MpiResult<Option<RawStatus>> {
         let bytes = size_of_val(data);
         // MPICH tells nothing of a message from the null process; `recv_long` does.
         if bytes > ONE_PIECE || peer(call) == NO_PROCESS {
@@ -124,6 +124,6 @@ impl Communicator {
             Err(_) => {}
         }
         ROOMS.set(Some(room));
-        result.map(|status| Some(status.into()))
+        result.map(Some)
     }
 }

@@ -7,8 +7,10 @@ use super::{library, wait};
 use crate::json;
 
 /// Writes, as JSON, whether MPI was started here, whether an interrupt broke it, and in which calls threads of this rank
-/// wait: `{"started":true,"broken":false,"standing":[{"call":"recv","peer":"rank 1","tag":"tag 0","file":…,"line":…,
-/// "seconds":2.5}]}`. At most `capacity` bytes; returns the length of the whole text. Any thread may ask at any time.
+/// wait: `{"started":true,"broken":false,"standing":[{"call":"recv from rank 1, tag 0","file":…,"address":…,"line":…,
+/// "seconds":2.5,"gives_up":false}]}`. The address is that of the file's name, which lies in the library of the code that
+/// called; a wait that gives up has a deadline. At most `capacity` bytes; returns the length of the whole text. Any
+/// thread may ask at any time.
 ///
 /// # Safety
 /// `out` is valid for `capacity` bytes.
@@ -26,14 +28,13 @@ pub(super) fn text() -> String {
         .iter()
         .map(|standing| {
             let call = &standing.call;
-            let text =
-                |shown: Option<String>| shown.map_or("null".to_owned(), |text| json::string(&text));
+            let file = call.location.file();
             json::object([
-                ("call", json::string(call.name)),
-                ("peer", text(call.peer.map(|peer| peer.to_string()))),
-                ("tag", text(call.tag.map(|tag| tag.to_string()))),
-                ("file", json::string(call.location.file())),
+                ("call", json::string(&call.what())),
+                ("file", json::string(file)),
+                ("address", (file.as_ptr() as usize).to_string()),
                 ("line", call.location.line().to_string()),
+                ("gives_up", standing.gives_up.to_string()),
                 (
                     "seconds",
                     format!("{:.3}", standing.since.elapsed().as_secs_f64()),

@@ -6,12 +6,13 @@
 //! What always holds:
 //! * a [`Handle`] is what MPI calls one (communicator, group, request, message), as a number; 0 is MPI's null;
 //! * ranks, tags and counts are MPI's, except for the codes below, which are the same for every MPI library;
-//! * no function waits for another rank, except those of the third group of [`Table`].
+//! * no function waits for another rank, except those of the last group of [`Table`]; those of windows may wait until the
+//!   target's MPI makes some progress.
 
 use std::ffi::c_void;
 
 /// The version of this file. A plugin of another one is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The name of the plugin's only exported function, which returns a `*const Table` that is valid for ever.
 pub const ENTRY: &std::ffi::CStr = c"forkline_mpi_plugin";
@@ -55,12 +56,34 @@ pub mod operator {
     pub const BXOR: u32 = 9;
     pub const MAXLOC: u32 = 10;
     pub const MINLOC: u32 = 11;
+    /// Of windows only: what is new takes the place of what is there.
+    pub const REPLACE: u32 = 12;
+    /// Of windows only: what is there stays.
+    pub const NO_OP: u32 = 13;
 }
 
 /// Codes of the modes of a send.
 pub mod mode {
     pub const STANDARD: u32 = 0;
     pub const SYNCHRONOUS: u32 = 1;
+}
+
+/// Codes of what is done with a file at a place.
+pub mod access {
+    pub const READ: u32 = 0;
+    pub const WRITE: u32 = 1;
+    /// The same by all ranks together.
+    pub const READ_ALL: u32 = 2;
+    pub const WRITE_ALL: u32 = 3;
+}
+
+/// Bits of how a file is opened.
+pub mod open {
+    pub const READ: u32 = 1;
+    pub const WRITE: u32 = 2;
+    pub const CREATE: u32 = 4;
+    pub const EXCLUSIVE: u32 = 8;
+    pub const DELETE_ON_CLOSE: u32 = 16;
 }
 
 /// Codes of MPI's error classes.
@@ -75,6 +98,13 @@ pub mod class {
     pub const OPERATOR: u32 = 7;
     pub const DIMENSIONS: u32 = 8;
     pub const TOPOLOGY: u32 = 9;
+    pub const WINDOW: u32 = 10;
+    pub const NO_SUCH_FILE: u32 = 11;
+    pub const FILE_EXISTS: u32 = 12;
+    pub const BAD_FILE: u32 = 13;
+    pub const ACCESS: u32 = 14;
+    pub const NO_SPACE: u32 = 15;
+    pub const IO: u32 = 16;
 }
 
 /// A value and the place that it comes from, for the operators MAXLOC and MINLOC.
@@ -106,6 +136,19 @@ pub struct Part {
     /// Null, or a count and a displacement for each rank, in numbers.
     pub counts: *const i32,
     pub displacements: *const i32,
+}
+
+/// Which part of a file a rank sees, in items: of each `stride` the first `block`, if `n` is 0 (all, if `stride` is
+/// 0 too); else, of an array of `n` dimensions in C's order, a part of it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Pattern {
+    pub block: i32,
+    pub stride: i32,
+    pub n: i32,
+    pub sizes: *const i32,
+    pub part_sizes: *const i32,
+    pub starts: *const i32,
 }
 
 type C = i32;
@@ -203,13 +246,39 @@ pub struct Table {
         message: *mut Handle,
         request: *mut Handle,
     ) -> C,
-    pub iallgather: unsafe extern "C" fn(
-        send: *const c_void,
-        receive: *mut c_void,
-        bytes: i32,
-        comm: Handle,
+    pub ibcast: unsafe extern "C" fn(
+        *mut c_void,
+        count: i32,
+        data: u32,
+        root: i32,
+        Handle,
         request: *mut Handle,
     ) -> C,
+    pub iallgather: Immediate,
+    pub ialltoall: Immediate,
+    /// `count` for each rank, as in the next.
+    pub iscatter: ImmediateRooted,
+    pub igather: ImmediateRooted,
+    pub ireduce: unsafe extern "C" fn(
+        send: *const c_void,
+        receive: *mut c_void,
+        count: i32,
+        data: u32,
+        operator: u32,
+        root: i32,
+        Handle,
+        request: *mut Handle,
+    ) -> C,
+    pub iallreduce: unsafe extern "C" fn(
+        send: *const c_void,
+        receive: *mut c_void,
+        count: i32,
+        data: u32,
+        operator: u32,
+        Handle,
+        request: *mut Handle,
+    ) -> C,
+    pub ibarrier: unsafe extern "C" fn(Handle, request: *mut Handle) -> C,
     pub cart_coords: unsafe extern "C" fn(Handle, rank: i32, n: i32, coordinates: *mut i32) -> C,
     pub cart_rank: unsafe extern "C" fn(Handle, coordinates: *const i32, rank: *mut i32) -> C,
     /// [`NO_PROCESS`] beyond an edge.
@@ -233,7 +302,99 @@ pub struct Table {
         destinations: *mut i32,
     ) -> C,
 
+    // ---- windows: `at` is in bytes; what is read is there, and what is written may be changed, when the call returns
+    pub win_put: unsafe extern "C" fn(
+        from: *const c_void,
+        count: i32,
+        data: u32,
+        rank: i32,
+        at: usize,
+        window: Handle,
+    ) -> C,
+    pub win_get: unsafe extern "C" fn(
+        to: *mut c_void,
+        count: i32,
+        data: u32,
+        rank: i32,
+        at: usize,
+        window: Handle,
+    ) -> C,
+    pub win_accumulate: unsafe extern "C" fn(
+        from: *const c_void,
+        count: i32,
+        data: u32,
+        operator: u32,
+        rank: i32,
+        at: usize,
+        window: Handle,
+    ) -> C,
+    /// What was there before is written to `found`.
+    pub win_get_accumulate: unsafe extern "C" fn(
+        from: *const c_void,
+        found: *mut c_void,
+        count: i32,
+        data: u32,
+        operator: u32,
+        rank: i32,
+        at: usize,
+        window: Handle,
+    ) -> C,
+    /// The same of one number.
+    pub win_fetch_and_op: unsafe extern "C" fn(
+        value: *const c_void,
+        found: *mut c_void,
+        data: u32,
+        operator: u32,
+        rank: i32,
+        at: usize,
+        window: Handle,
+    ) -> C,
+    pub win_compare_and_swap: unsafe extern "C" fn(
+        value: *const c_void,
+        expected: *const c_void,
+        found: *mut c_void,
+        data: u32,
+        rank: i32,
+        at: usize,
+        window: Handle,
+    ) -> C,
+    /// Until what this rank has written is at the target; [`ANY`]: at all ranks.
+    pub win_flush: unsafe extern "C" fn(rank: i32, window: Handle) -> C,
+
+    // ---- files: `at` is in items of the view
+    pub file_size: unsafe extern "C" fn(Handle, bytes: *mut i64) -> C,
+    /// By a code of [`access`]. `done` gets the number of bytes.
+    pub file_access: unsafe extern "C" fn(
+        how: u32,
+        file: Handle,
+        at: i64,
+        buffer: *mut c_void,
+        count: i32,
+        data: u32,
+        done: *mut i64,
+    ) -> C,
+
     // ---- what waits for others
+    /// Memory of this many bytes on each rank, which any rank may read and write until it is freed.
+    pub win_allocate: unsafe extern "C" fn(
+        bytes: usize,
+        Handle,
+        base: *mut *mut c_void,
+        window: *mut Handle,
+    ) -> C,
+    pub win_free: unsafe extern "C" fn(window: *mut Handle) -> C,
+    /// By the bits of [`open`].
+    pub file_open: unsafe extern "C" fn(
+        Handle,
+        path: *const std::ffi::c_char,
+        mode: u32,
+        file: *mut Handle,
+    ) -> C,
+    pub file_set_view:
+        unsafe extern "C" fn(Handle, displacement: i64, data: u32, *const Pattern) -> C,
+    pub file_set_size: unsafe extern "C" fn(Handle, bytes: i64) -> C,
+    pub file_sync: unsafe extern "C" fn(Handle) -> C,
+    pub file_close: unsafe extern "C" fn(*mut Handle) -> C,
     pub comm_dup: unsafe extern "C" fn(Handle, *mut Handle) -> C,
     /// [`NONE`] as colour: no communicator.
     pub comm_split: unsafe extern "C" fn(Handle, color: i32, key: i32, *mut Handle) -> C,
@@ -320,6 +481,25 @@ pub struct Table {
     pub neighbor_alltoall:
         unsafe extern "C" fn(send: *const Part, receive: *const Part, data: u32, Handle) -> C,
 }
+
+type Immediate = unsafe extern "C" fn(
+    send: *const c_void,
+    receive: *mut c_void,
+    count: i32,
+    data: u32,
+    Handle,
+    request: *mut Handle,
+) -> C;
+
+type ImmediateRooted = unsafe extern "C" fn(
+    send: *const c_void,
+    receive: *mut c_void,
+    count: i32,
+    data: u32,
+    root: i32,
+    Handle,
+    request: *mut Handle,
+) -> C;
 
 type Reduction = unsafe extern "C" fn(
     send: *const c_void,

@@ -6,6 +6,7 @@ use super::communicator::Communicator;
 use super::datatype::{Peer, Status, Tag};
 use super::error::{Call, MpiError, MpiResult};
 use super::library;
+use super::notes::{self, Side};
 use super::parcel::{Parcel, pack, unpack};
 use super::point::{self, finish};
 use super::posted::{self, Ticket};
@@ -183,6 +184,7 @@ impl Communicator {
         time: Duration,
     ) -> MpiResult<Option<T>> {
         let call = Call::with("recv_timeout", from.into(), tag.into());
+        let _span = trace_span(call.name);
         self.value_until(&call, interrupt::deadline(time))
             .map(|found| found.map(|(value, _)| value))
     }
@@ -195,16 +197,18 @@ impl Communicator {
     ) -> MpiResult<Option<(T, Status)>> {
         library::is_open(call)?;
         if posted::is_empty() {
+            let start = notes::start(self.inner.handle);
             let Some((message, status)) = self.matched(call, deadline)? else {
                 return Ok(None);
             };
             if status.source < 0 {
                 return Err(MpiError::NoProcess { call: *call });
             }
-            let status = Status::from(status);
-            let flight = self.receive_matched(call, message, status.bytes)?;
-            let value = unpack(call, finish(flight, call)?)?;
-            return Ok(Some((value, status)));
+            let length = Status::from(status).bytes;
+            let bytes = finish(self.receive_matched(call, message, length)?, call)?;
+            notes::received(self.inner.handle, Side::Received, &status, start);
+            let value = unpack(call, bytes)?;
+            return Ok(Some((value, status.into())));
         }
         let (table, comm) = (self.inner.table, self.inner.handle);
         // SAFETY: no room is lent.
@@ -226,6 +230,10 @@ impl Communicator {
 
     fn receive_value<T: Message>(&self, call: &Call) -> MpiResult<(T, Status)> {
         let _span = trace_span(call.name);
+        self.receive_whole(call)
+    }
+
+    fn receive_whole<T: Message>(&self, call: &Call) -> MpiResult<(T, Status)> {
         loop {
             if let Some(received) = self.value_until(call, None)? {
                 return Ok(received);
@@ -267,8 +275,9 @@ impl Communicator {
     ) -> MpiResult<P::Owned> {
         let sending = Call::with("sendrecv", to.into(), send_tag.into());
         let receiving = Call::with("sendrecv: recv", from.into(), recv_tag.into());
+        let _span = trace_span(sending.name);
         let flight = self.start(mode::STANDARD, value, &sending)?;
-        let received = self.receive_value(&receiving);
+        let received = self.receive_whole(&receiving);
         finish(flight, &sending)?;
         received.map(|(value, _)| value)
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{Call, MpiResult, Standing};
 use super::table::{Handle, RawStatus, Table};
-use super::{library, posted};
+use super::{immediate, library, posted};
 use crate::interrupt;
 
 /// Tests before the first look at the clock: about 10 µs.
@@ -26,7 +26,7 @@ const TESTS: u32 = 10;
 const PATIENCE: Duration = Duration::from_millis(5);
 const LONGEST_NAP: Duration = Duration::from_millis(1);
 /// How long an interrupted exchange may take to come to its end.
-const GRACE: Duration = Duration::from_millis(200);
+pub(super) const GRACE: Duration = Duration::from_millis(200);
 /// Messages up to this size come in one piece, so that a sleep delays them once only.
 pub(super) const ONE_PIECE: usize = 4096;
 
@@ -42,11 +42,16 @@ pub(super) fn standing() -> Vec<Standing> {
 pub(super) struct Entry(u64);
 
 impl Entry {
-    pub(super) fn new(call: &Call) -> Entry {
+    pub(super) fn new(call: &Call, gives_up: bool) -> Entry {
         let mut list = STANDING.lock().unwrap_or_else(PoisonError::into_inner);
         let number = list.last().map_or(0, |(last, _)| last + 1);
         let since = Instant::now();
-        list.push((number, Standing { call: *call, since }));
+        let standing = Standing {
+            call: *call,
+            since,
+            gives_up,
+        };
+        list.push((number, standing));
         Entry(number)
     }
 }
@@ -80,7 +85,7 @@ fn wait_long<R>(
     deadline: Option<Instant>,
     poll: &mut impl FnMut(u32) -> MpiResult<Option<R>>,
 ) -> MpiResult<Option<R>> {
-    let _here = Entry::new(call);
+    let _here = Entry::new(call, deadline.is_some());
     let start = Instant::now();
     loop {
         if let Some(result) = poll(TESTS)? {
@@ -89,6 +94,7 @@ fn wait_long<R>(
         interrupt::check();
         if let Some(table) = library::started() {
             posted::drive(table);
+            immediate::drive(table);
         }
         let now = Instant::now();
         if deadline.is_some_and(|deadline| now >= deadline) {

@@ -186,6 +186,27 @@ impl Pen<'_> {
         self.note(drawn);
     }
 
+    /// A line with a head at its end.
+    pub(super) fn arrow(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, stroke: f64) {
+        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+        let length = dx.hypot(dy);
+        if length < 0.5 {
+            return;
+        }
+        let (along, head) = ((dx / length, dy / length), (7.0_f64).min(length));
+        let back = (to.0 - along.0 * head, to.1 - along.1 * head);
+        let half = head * 0.42;
+        self.line(from, back, ink, stroke);
+        self.polygon(
+            &[
+                to,
+                (back.0 - along.1 * half, back.1 + along.0 * half),
+                (back.0 + along.1 * half, back.1 - along.0 * half),
+            ],
+            ink,
+        );
+    }
+
     pub(super) fn path(&mut self, points: &[(f64, f64)], ink: Ink, stroke: f64) {
         let points = points.iter().map(|point| units(*point));
         let drawn = self.backend.draw_path(points, &style(ink, stroke));

@@ -41,7 +41,7 @@ impl Picture {
 
     /// For a file, or an image that the page's style does not reach: light, or dark where the reader prefers it. The
     /// background goes with the text, since what is behind the image is not known.
-    pub(super) fn standalone(&self) -> String {
+    pub(crate) fn standalone(&self) -> String {
         let style = format!(
             "<style>.forkline-paper {{ fill: #ffffff }}\n\
              @media (prefers-color-scheme: dark) {{ svg.forkline {{ color: {LIGHT_ON_DARK} }} \
@@ -84,7 +84,7 @@ impl Picture {
     }
 
     /// What the front end gets.
-    pub(super) fn bundle(&self) -> Bundle {
+    pub(crate) fn bundle(&self) -> Bundle {
         Bundle::new()
             .html(self.inline())
             .svg(self.standalone())

@@ -36,7 +36,7 @@ fn one_of_each() -> Vec<Box<dyn Figure>> {
 }
 
 /// Finds an element that is not closed, an attribute without quotes, an `&` that begins nothing.
-fn check_xml(xml: &str) {
+pub(super) fn check_xml(xml: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = xml;
     while let Some(at) = rest.find('<') {

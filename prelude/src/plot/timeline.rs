@@ -1,11 +1,12 @@
 //! Timelines: who ran what when.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt::Display;
 
 use super::canvas::{Anchor, Canvas, Pen, Rect};
 use super::frame::{Entry, Frame, Key, Plan, Side};
-use super::palette::colour;
+use super::palette::{FOREGROUND, Ink, colour};
 use super::picture::Picture;
 use super::scale::{Extent, Fit, Zero};
 use super::text::{counted, number, width};
@@ -30,6 +31,7 @@ pub fn timeline(title: &str, time: impl Into<Axis>) -> Timeline {
         rows: Names::default(),
         labels: Names::default(),
         bars: Vec::new(),
+        arrows: Vec::new(),
         size: None,
     }
 }
@@ -38,6 +40,7 @@ pub fn timeline(title: &str, time: impl Into<Axis>) -> Timeline {
 ///
 /// Rows stand in the order in which they first come, from the top. Equal labels have one colour. Bars that are thinner
 /// than a pixel are drawn together: in the colour that takes most of the pixel, paler where the row is idle in between.
+/// Arrows, for what goes from one worker to another, lie over the bars.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     title: String,
@@ -45,6 +48,7 @@ pub struct Timeline {
     rows: Names,
     labels: Names,
     bars: Vec<Bar>,
+    arrows: Vec<Arrow>,
     size: Option<(u32, u32)>,
 }
 
@@ -54,6 +58,14 @@ struct Bar {
     label: usize,
     start: f64,
     end: f64,
+}
+
+/// From a row at a time to another row at another time.
+#[derive(Clone, Debug)]
+struct Arrow {
+    label: String,
+    from: (usize, f64),
+    to: (usize, f64),
 }
 
 /// Names with numbers, in the order in which they first came.
@@ -78,6 +90,9 @@ impl Names {
 const MOST_LABELS: usize = 16;
 /// More elements make front ends slow to point at.
 const MOST_TIPS: usize = 3_000;
+/// The size of labels in bars.
+const LABEL: f64 = 11.0;
+const ARROW: Ink = FOREGROUND.alpha(0.85);
 
 impl Timeline {
     /// A bar in a row, from start to end on the time axis. Equal labels have one colour.
@@ -113,6 +128,46 @@ impl Timeline {
         self
     }
 
+    /// Gives a row its place, below those that have one, before it has bars.
+    pub fn row(mut self, row: &str) -> Self {
+        self.rows.number(row);
+        self
+    }
+
+    /// An arrow from a row at a time to another row at another time, as for a message. `label` is shown where the mouse
+    /// rests on it.
+    ///
+    /// ```
+    /// use forkline::plot::timeline;
+    ///
+    /// let figure = timeline("A message", ("time", "ms"))
+    ///     .bar("sender", "send", 0.0, 0.5)
+    ///     .bar("receiver", "receive", 0.2, 1.0)
+    ///     .arrow("42", ("sender", 0.0), ("receiver", 1.0));
+    /// # let _ = figure;
+    /// ```
+    pub fn arrow(
+        mut self,
+        label: &str,
+        from: (&str, impl Number),
+        to: (&str, impl Number),
+    ) -> Self {
+        let arrow = Arrow {
+            label: label.to_owned(),
+            from: (self.rows.number(from.0), from.1.to_f64()),
+            to: (self.rows.number(to.0), to.1.to_f64()),
+        };
+        self.arrows.push(arrow);
+        self
+    }
+
+    /// All times that have to have a place on the axis.
+    fn times(&self) -> impl Iterator<Item = f64> {
+        let bars = self.bars.iter().flat_map(|bar| [bar.start, bar.end]);
+        let arrows = self.arrows.iter();
+        bars.chain(arrows.flat_map(|arrow| [arrow.from.1, arrow.to.1]))
+    }
+
     fn check(&self) -> Result<(), PlotError> {
         if self.bars.is_empty() {
             return Err(PlotError::NoData {
@@ -137,6 +192,15 @@ impl Timeline {
                     start: bar.start,
                     end: bar.end,
                 });
+            }
+        }
+        for arrow in &self.arrows {
+            for (at, (row, time)) in [arrow.from, arrow.to].into_iter().enumerate() {
+                let of = check::Of {
+                    title: &self.title,
+                    series: &self.rows.all[row],
+                };
+                of.value(at, time, &self.time)?;
             }
         }
         Ok(())
@@ -168,7 +232,7 @@ impl Timeline {
             title: &self.title,
             x: Side::Numbers {
                 axis: self.time.clone(),
-                extent: Extent::of(self.bars.iter().flat_map(|bar| [bar.start, bar.end])),
+                extent: Extent::of(self.times()),
                 fit: Fit {
                     zero: Zero::IfNear,
                     to_ticks: false,
@@ -184,6 +248,7 @@ impl Timeline {
         };
         let frame = Frame::draw(&mut canvas, plan);
         self.draw_bars(&mut canvas, &frame);
+        self.draw_arrows(&mut canvas, &frame);
         canvas.finish(self.text())
     }
 
@@ -195,7 +260,7 @@ impl Timeline {
         };
         let (wide, thin): (Vec<&Bar>, Vec<&Bar>) = self.bars.iter().partition(is_wide);
         let has_tips = wide.len() <= MOST_TIPS;
-        for bar in &wide {
+        for (at, bar) in wide.iter().enumerate() {
             let (row, label) = (&self.rows.all[bar.row], &self.labels.all[bar.label]);
             let tip = format!(
                 "{row}: {label}, {} to {}",
@@ -208,7 +273,17 @@ impl Timeline {
             let rect = self.rect(frame, bar.row, (left, right - gap));
             canvas.group("", if has_tips { &tip } else { "" }, |pen| {
                 pen.rect(rect, colour(bar.label));
-                write_label(pen, rect, label, bar.label);
+                // Half a label is worse than none: bars that come later lie on this one.
+                let half = width(label, LABEL) / 2.0;
+                let middle = (left + right) / 2.0;
+                let is_covered = |other: &&&Bar| {
+                    let (from, to) = span(other);
+                    other.row == bar.row && from < middle + half && to > middle - half
+                };
+                let later = if has_tips { &wide[at + 1..] } else { &[] };
+                if half * 2.0 < right - left && !later.iter().any(|other| is_covered(&other)) {
+                    write_label(pen, rect, label, bar.label);
+                }
             });
         }
         let mut of_row = vec![Vec::new(); self.rows.all.len()];
@@ -226,6 +301,34 @@ impl Timeline {
         });
     }
 
+    /// From the middle of a row to the near edge of the other's bars, so that a label in a bar can be read.
+    fn draw_arrows(&self, canvas: &mut Canvas, frame: &Frame) {
+        let has_tips = self.arrows.len() <= MOST_TIPS;
+        for arrow in &self.arrows {
+            let at = |(row, time): (usize, f64), other: usize| {
+                let rect = self.rect(frame, row, (0.0, 0.0));
+                let y = match row.cmp(&other) {
+                    Ordering::Less => rect.bottom,
+                    Ordering::Equal => (rect.top + rect.bottom) / 2.0,
+                    Ordering::Greater => rect.top,
+                };
+                (frame.x(time), y)
+            };
+            let (from, to) = (at(arrow.from, arrow.to.0), at(arrow.to, arrow.from.0));
+            let tip = format!(
+                "{}: {} at {}, {} at {}",
+                arrow.label,
+                self.rows.all[arrow.from.0],
+                number(arrow.from.1),
+                self.rows.all[arrow.to.0],
+                number(arrow.to.1)
+            );
+            canvas.group("", if has_tips { &tip } else { "" }, |pen| {
+                pen.arrow(from, to, ARROW, 1.3);
+            });
+        }
+    }
+
     fn rect(&self, frame: &Frame, row: usize, (left, right): (f64, f64)) -> Rect {
         let (top, bottom) = frame.y_slot(row);
         let gap = ((bottom - top) * 0.1).min(3.0);
@@ -238,7 +341,7 @@ impl Timeline {
     }
 
     fn text(&self) -> String {
-        let extent = Extent::of(self.bars.iter().flat_map(|bar| [bar.start, bar.end]));
+        let extent = Extent::of(self.times());
         let mut lines = vec![
             self.title.clone(),
             format!(
@@ -272,13 +375,20 @@ impl Timeline {
         if self.labels.all.len() <= MOST_LABELS {
             list(&self.labels.all, &labels);
         }
+        if !self.arrows.is_empty() {
+            lines.push(counted(self.arrows.len(), "arrow"));
+        }
+        for arrow in self.arrows.iter().take(32) {
+            let (from, to) = (&self.rows.all[arrow.from.0], &self.rows.all[arrow.to.0]);
+            lines.push(format!("{from} to {to}: {}", arrow.label));
+        }
         lines.join("\n")
     }
 }
 
 /// Writes the label into its bar if it fits.
 fn write_label(pen: &mut Pen<'_>, rect: Rect, label: &str, number: usize) {
-    if rect.height() >= 12.0 && width(label, 11.0) <= rect.width() - 6.0 {
+    if rect.height() >= 12.0 && width(label, LABEL) <= rect.width() - 6.0 {
         let middle = (
             (rect.left + rect.right) / 2.0,
             (rect.top + rect.bottom) / 2.0,
@@ -286,7 +396,7 @@ fn write_label(pen: &mut Pen<'_>, rect: Rect, label: &str, number: usize) {
         pen.text(
             label,
             middle,
-            11.0,
+            LABEL,
             Anchor::Middle,
             colour(number).contrast(),
         );
@@ -356,6 +466,38 @@ mod tests {
                 share: 1.0
             }]
         );
+    }
+
+    #[test]
+    fn a_label_under_a_later_bar_is_left_out() {
+        let figure = |inner| {
+            let bars = timeline("t", ("time", "s")).bar("row", "outer", 0.0, 10.0);
+            let svg = crate::plot::Figure::to_svg(&bars.bar("row", "x", inner, inner + 2.0));
+            svg.unwrap().matches("\nouter\n").count()
+        };
+        // In the legend, and in its bar if that is free in the middle.
+        assert_eq!((figure(0.0), figure(4.5)), (2, 1));
+    }
+
+    #[test]
+    fn arrows_go_from_row_to_row() {
+        let figure = timeline("t", ("time", "s"))
+            .row("idle")
+            .bar("a", "send", 0.0, 1.0)
+            .arrow("m & n", ("a", 0.5), ("b", 1.5));
+        assert_eq!(
+            crate::display::Show::show(&figure).plain_text(),
+            "t\ntime (s): 0 to 1.5\nidle: 0 bars, 0 in all\na: 1 bar, 1 in all\n\
+             b: 0 bars, 0 in all\nsend: 1 bar, 1 in all\n1 arrow\na to b: m & n"
+        );
+        let svg = crate::plot::Figure::to_svg(&figure).unwrap();
+        assert!(
+            svg.contains("<title>m &amp; n: a at 0.5, b at 1.5</title>"),
+            "{svg}"
+        );
+        assert_eq!(svg.matches("<polygon").count(), 1);
+        let wrong = figure.arrow("", ("a", f64::NAN), ("b", 1.0));
+        assert!(crate::plot::Figure::to_svg(&wrong).is_err());
     }
 
     #[test]

@@ -149,6 +149,15 @@ where
     if let Some(event_loop) = EventLoop::running() {
         return event_loop.create_task(future);
     }
+    spawn_on_runtime(future)
+}
+
+/// The same on the runtime, wherever it is called.
+pub(crate) fn spawn_on_runtime<F>(future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let (running, task) = task(future);
     RUNTIME.spawn(running);
     task

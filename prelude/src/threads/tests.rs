@@ -6,24 +6,13 @@ mod life;
 mod locks;
 mod signals;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{State, Thread, ThreadError};
+use crate::testing::{LONG, until};
 
-/// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(20);
 /// Long enough that somebody who does not wait has not waited.
 const SHORT: Duration = Duration::from_millis(20);
-
-/// Waits until it holds.
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LONG, "never: {what}");
-        std::thread::yield_now();
-    }
-}
 
 #[track_caller]
 fn until_it_waits<R>(thread: &Thread<R>) {

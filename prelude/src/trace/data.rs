@@ -17,6 +17,14 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    pub(crate) fn new(name: impl Into<Cow<'static, str>>, start_ns: u64, end_ns: u64) -> Self {
+        Self {
+            name: name.into(),
+            start_ns,
+            end_ns: end_ns.max(start_ns),
+        }
+    }
+
     /// How long it took.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.end_ns - self.start_ns)
@@ -87,6 +95,23 @@ impl Trace {
         Self::default()
     }
 
+    /// A trace of rows that others recorded, in their order of names; a row may be empty.
+    pub(crate) fn of_rows(
+        range_ns: (u64, u64),
+        rows: impl IntoIterator<Item = (String, Vec<Recorded>)>,
+        n_open: u64,
+        n_dropped: u64,
+    ) -> Self {
+        let rows = rows.into_iter();
+        let rows = rows.map(|(name, spans)| Row::new(String::new(), name, spans));
+        Self::recorded(range_ns.0, range_ns.1, rows.collect(), n_open, n_dropped)
+    }
+
+    /// Where the time ends, in nanoseconds.
+    pub(crate) fn end_ns(&self) -> u64 {
+        self.range_ns.unwrap_or_default().1
+    }
+
     pub(super) fn recorded(
         start_ns: u64,
         end_ns: u64,
@@ -116,11 +141,7 @@ impl Trace {
         start_ns: u64,
         end_ns: u64,
     ) {
-        let span = Recorded {
-            name: name.into(),
-            start_ns,
-            end_ns: end_ns.max(start_ns),
-        };
+        let span = Recorded::new(name, start_ns, end_ns);
         self.widen(span.start_ns, span.end_ns);
         self.take_row(Row::new(String::new(), row.to_owned(), vec![span]));
         self.sort_rows();

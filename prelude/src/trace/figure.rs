@@ -36,12 +36,20 @@ impl Trace {
         }
         keep_longest(&mut bars);
         let at = |ns: u64| ns.saturating_sub(self.start_ns()) as f64 / per_unit;
-        bars.iter().fold(
-            plot::timeline(title, ("time", unit)),
-            |timeline, (row, span)| {
-                timeline.bar(&row.name(), &span.name, at(span.start_ns), at(span.end_ns))
-            },
-        )
+        let timeline = plot::timeline(title, ("time", unit));
+        // A worker that did nothing is seen to do nothing.
+        let timeline = self
+            .rows()
+            .iter()
+            .fold(timeline, |timeline, row| timeline.row(&row.name()));
+        bars.iter().fold(timeline, |timeline, (row, span)| {
+            timeline.bar(&row.name(), &span.name, at(span.start_ns), at(span.end_ns))
+        })
+    }
+
+    /// Nanoseconds as the time on the axis of [`timeline`](Self::timeline).
+    pub(crate) fn on_axis(&self, ns: u64) -> f64 {
+        ns.saturating_sub(self.start_ns()) as f64 / unit(self.elapsed()).1
     }
 }
 

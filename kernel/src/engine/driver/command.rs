@@ -4,10 +4,15 @@
 //! in the same way, so that call is written down (`stand_in` sees it, being cargo's RUSTC_WRAPPER)
 //! and repeated. The key of a call says everything that cargo would make it from.
 
+use crate::engine::drivers;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
+
+/// The generated source of a cell, in the session's folder.
+pub const CELL_SOURCE: &str = "src/lib.rs";
 
 /// How cells are compiled; the same for cargo's call and for a repeated one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +21,9 @@ pub struct Settings {
     pub opt_level: String,
     /// Overflow checks and debug assertions.
     pub checks: bool,
+    /// For the debugger: the source's name in the debug information, in place of `src/lib.rs`.
+    #[serde(default)]
+    pub debug: Option<String>,
 }
 
 impl Default for Settings {
@@ -23,6 +31,7 @@ impl Default for Settings {
         Settings {
             opt_level: "3".to_owned(),
             checks: false,
+            debug: None,
         }
     }
 }
@@ -31,6 +40,7 @@ impl Settings {
     /// The arguments that decide, being the last.
     fn arguments(&self) -> Vec<String> {
         let checks = if self.checks { "yes" } else { "no" };
+        let debug = self.debug.as_ref().map(|_| "debuginfo=2".to_owned());
         [
             format!("opt-level={}", self.opt_level),
             format!("overflow-checks={checks}"),
@@ -39,6 +49,7 @@ impl Settings {
             "link-arg=-Wl,-Bsymbolic-functions".to_owned(),
         ]
         .into_iter()
+        .chain(debug)
         .flat_map(|value| ["-C".to_owned(), value])
         .collect()
     }
@@ -82,10 +93,26 @@ impl CompilerCall {
             .iter()
             .map(|argument| match argument.strip_prefix("metadata=") {
                 Some(_) => "metadata=forkline".to_owned(),
-                None => argument.clone(),
+                None => match &settings.debug {
+                    Some(source) if argument == CELL_SOURCE => source.clone(),
+                    _ => argument.clone(),
+                },
             })
             .chain(settings.arguments())
             .collect()
+    }
+
+    /// The compiler with the call's environment, in a session's folder; the arguments are to be added. `environment` is
+    /// evcxr's.
+    pub fn command(&self, session: &Path, environment: &[(String, String)]) -> Command {
+        let mut rustc = Command::new(&self.rustc);
+        rustc
+            .current_dir(session)
+            .env_clear()
+            .envs(environment.iter().cloned())
+            .envs(&self.environment);
+        drivers::put_in(&mut rustc, environment);
+        rustc
     }
 
     /// The same call in another folder.

@@ -67,6 +67,21 @@ impl Edits {
         text.push_str(&source[end..]);
         (text, columns)
     }
+
+    /// A source in which `expand` has changed the macro calls: for the tests of those who do.
+    #[cfg(test)]
+    pub fn of_macro_calls(
+        source: &str,
+        expand: impl Fn(&ra_ap_syntax::ast::MacroCall, &mut Edits),
+    ) -> String {
+        use ra_ap_syntax::{AstNode as _, Edition, SourceFile, ast::MacroCall};
+        let mut edits = Edits::default();
+        let root = SourceFile::parse(source, Edition::Edition2024).syntax_node();
+        for call in root.descendants().filter_map(MacroCall::cast) {
+            expand(&call, &mut edits);
+        }
+        edits.apply(source).0
+    }
 }
 
 /// From columns of the changed source to those of the original.

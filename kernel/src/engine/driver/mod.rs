@@ -10,6 +10,8 @@
 //! * `fingerprint`  what a type means
 //! * `edits`        changes that keep lines, and columns counted back
 //! * `cache`        cells compiled before
+//! * `debug`        cells for the debugger
+//! * `harness`      programs of tests, compiled as cells are
 //!
 //! A build takes the shortest of three ways: out of the cache, by calling rustc as cargo did for the
 //! same dependencies, or through the real cargo. The source is put right before any of them, so all
@@ -19,8 +21,10 @@
 mod async_block;
 mod cache;
 mod command;
+mod debug;
 mod edits;
 mod fingerprint;
+mod harness;
 mod reach;
 mod rewrite;
 #[cfg(test)]
@@ -33,10 +37,13 @@ mod statics;
 
 pub use cache::Summary as CacheSummary;
 pub use command::Settings;
+pub use debug::DebugBuilds;
 pub use edits::{Columns, Edits};
+pub use harness::{Built, Harness};
+pub use reach::unreached;
 pub use rewrite::as_written;
 
-use super::{annotate, lock};
+use super::{annotate, drivers, lock};
 use crate::home;
 use cache::Cache;
 use command::{CompilerCall, Manifest};
@@ -88,6 +95,8 @@ struct State {
     dependencies: HashMap<String, (String, u32)>,
     cache: Arc<Cache>,
     notify: Notify,
+    debug: DebugBuilds,
+    last: Option<harness::Last>,
     /// For tests: never call rustc directly and keep nothing.
     only_cargo: bool,
 }
@@ -101,6 +110,7 @@ impl Driver {
         session: &Path,
         template: Option<String>,
         notify: Notify,
+        debug: DebugBuilds,
     ) -> anyhow::Result<Driver> {
         stand_in::make_links(&home::links_dir())?;
         let driver = Driver {
@@ -114,6 +124,8 @@ impl Driver {
                 dependencies: HashMap::new(),
                 cache: Arc::new(Cache::new(home::cells_dir())),
                 notify,
+                debug,
+                last: None,
                 only_cargo: std::env::var_os("FORKLINE_ONLY_CARGO").is_some(),
             })),
         };
@@ -203,6 +215,7 @@ impl State {
         let items = std::mem::take(&mut self.cell.items);
         let dependencies = self.dependencies(&manifest);
         let mut result = None;
+        self.debug.begin();
         // Once, unless it fails: a macro may use what the text does not name.
         for everything in [false, true] {
             let rewritten = has_prelude.then(|| {
@@ -219,6 +232,10 @@ impl State {
                 .map_or(&source, |rewritten| &rewritten.text);
             fs::write(&file, text)?;
             let outcome = self.compile(request, &manifest, text)?;
+            if outcome.succeeded && !request.is_check() {
+                self.debug.compiled(text);
+                self.last = Some(harness::Last::new(&source, &request.environment));
+            }
             // A compiler that was ended by an interrupt has no messages.
             let try_again = !outcome.succeeded
                 && !outcome.messages.is_empty()
@@ -288,11 +305,12 @@ impl State {
         source: &str,
     ) -> anyhow::Result<Outcome> {
         let lock_file = fs::read(self.session.join("Cargo.lock")).unwrap_or_default();
-        let environment = set_for_builds(request);
+        let environment = set_for_builds(&request.environment);
         let mut settings = self.cell.settings.clone().unwrap_or(self.settings.clone());
         if manifest.opt_level != "3" {
             settings.opt_level.clone_from(&manifest.opt_level);
         }
+        self.debug.apply(&mut settings, &self.session, source)?;
         let direct = !self.only_cargo && !manifest.has_local_dependency(&home::prelude_dir());
         let key = manifest.key(&lock_file, &environment);
         let Some(call) = self.call(&key, manifest, &environment).filter(|_| direct) else {
@@ -307,7 +325,8 @@ impl State {
             {
                 "--emit=metadata".clone_into(argument);
             }
-            let output = self.rustc(&call, &arguments, request)?;
+            let mut output = self.rustc(&call, &arguments, request)?;
+            self.debug.rename(&mut output.stderr);
             let messages = json_lines(&output.stderr);
             return Ok(match output.status.success() {
                 true => Outcome::success(&library, messages),
@@ -318,7 +337,11 @@ impl State {
             .join("\0")
             .replace(&*self.session.to_string_lossy(), "");
         let template = self.template.as_deref().unwrap_or_default();
-        let entry = Cache::key(source, &[&anonymous, template, &self.cell.text]);
+        // What is compiled for the debugger has a name that no other cell has.
+        let entry = match settings.debug {
+            None => Cache::key(source, &[&anonymous, template, &self.cell.text]),
+            Some(_) => None,
+        };
         if let Some(entry) = &entry
             && let Some(kept) =
                 self.cache
@@ -327,7 +350,8 @@ impl State {
             fs::write(self.session.join("src/lib.rs"), kept)?;
             return Ok(Outcome::success(&library, Vec::new()));
         }
-        let output = self.rustc(&call, &arguments, request)?;
+        let mut output = self.rustc(&call, &arguments, request)?;
+        self.debug.rename(&mut output.stderr);
         let messages = json_lines(&output.stderr);
         if !output.status.success() {
             return Ok(Outcome::failure(&output, messages));
@@ -351,12 +375,8 @@ impl State {
         arguments: &[String],
         request: &Request,
     ) -> std::io::Result<Output> {
-        Command::new(&call.rustc)
+        call.command(&self.session, &request.environment)
             .args(arguments)
-            .current_dir(&self.session)
-            .env_clear()
-            .envs(request.environment.iter().cloned())
-            .envs(&call.environment)
             .output()
     }
 
@@ -423,7 +443,8 @@ impl State {
             .map(|dir| dir.join("cargo"))
             .find(|program| program.is_file())
             .ok_or_else(|| anyhow::anyhow!("cargo is not on PATH"))?;
-        let output = Command::new(cargo)
+        let mut cargo = Command::new(cargo);
+        cargo
             .args(&request.arguments)
             .current_dir(&self.session)
             .env_clear()
@@ -431,12 +452,14 @@ impl State {
             .env("PATH", &path)
             .env("RUSTC_WRAPPER", stand_in::wrapper_path(&links))
             .env(stand_in::RECORD, &record)
-            .env(stand_in::SETTINGS, serde_json::to_string(settings)?)
-            .output()?;
+            .env(stand_in::SETTINGS, serde_json::to_string(settings)?);
+        drivers::put_in(&mut cargo, &request.environment);
+        let mut output = cargo.output()?;
+        self.debug.rename(&mut output.stdout);
         // Cargo may have written the versions that it chose: the call belongs to these.
         let lock_file = fs::read(self.session.join("Cargo.lock")).unwrap_or_default();
         let manifest = Manifest::parse(&fs::read_to_string(self.session.join("Cargo.toml"))?);
-        let key_now = manifest.key(&lock_file, &set_for_builds(request));
+        let key_now = manifest.key(&lock_file, &set_for_builds(&request.environment));
         self.calls.remove(key);
         if key_now != key && record.exists() && !request.is_check() {
             fs::rename(&record, record.with_file_name(format!("{key_now}.json")))?;
@@ -532,9 +555,9 @@ fn library_of(call: &CompilerCall) -> anyhow::Result<PathBuf> {
     Ok(Path::new(&dir[1]).join("libctx.so"))
 }
 
-/// The environment that the user has set for builds (`:build_env`), sorted: what is in the request
+/// The environment that the user has set for builds (`:build_env`), sorted: what is in a request's
 /// but neither the kernel's own nor evcxr's and the linker wrapper's.
-fn set_for_builds(request: &Request) -> Vec<(String, String)> {
+fn set_for_builds(environment: &[(String, String)]) -> Vec<(String, String)> {
     const OTHERS: [&str; 8] = [
         "CARGO_TARGET_DIR",
         "CARGO_BUILD_BUILD_DIR",
@@ -545,8 +568,7 @@ fn set_for_builds(request: &Request) -> Vec<(String, String)> {
         "OLDPWD",
         "_",
     ];
-    let mut set: Vec<(String, String)> = request
-        .environment
+    let mut set: Vec<(String, String)> = environment
         .iter()
         .filter(|(name, _)| !name.starts_with("EVCXR_") && !OTHERS.contains(&name.as_str()))
         .filter(|(name, value)| {

@@ -1,6 +1,6 @@
 //! The side channel's side of [`Outputs`]: what each frame of a worker means.
 
-use super::{ConnectionId, Crash, Locator, Outputs, RunTimes, Worker};
+use super::{ConnectionId, Crash, KeptPanic, Locator, Outputs, RunTimes, Worker};
 use crate::session::panics::{PanicReport, UserError, describe};
 use crate::session::side_channel::Receiver;
 use crate::worker::frames::{self, Frame, Kind};
@@ -16,6 +16,8 @@ impl Receiver for Outputs {
     fn disconnected(&self, connection: ConnectionId) {
         let mut state = self.state.lock();
         self.flush_all(&mut state);
+        // The copies of a worker end with it; init may be slow to take them away.
+        state.kept.retain(|kept| kept.run.0 != connection);
         let pid = state.open.remove(&connection);
         if let Some(current) = &mut state.current
             && current.running == pid
@@ -115,7 +117,17 @@ impl Receiver for Outputs {
             Kind::Panic => {
                 self.flush_convention(&mut state);
                 self.flush_panic(&mut state);
-                let report = PanicReport::from_json(&parse(), state.locator.as_ref());
+                let told = parse();
+                let report = PanicReport::from_json(&told, state.locator.as_ref());
+                if let Some(pid) = told["kept"].as_i64() {
+                    let run = (connection, frame.run);
+                    state.kept.retain(|kept| kept.run == run);
+                    state.kept.push(KeptPanic {
+                        pid: pid as i32,
+                        title: report.as_stderr(),
+                        run,
+                    });
+                }
                 if report.on_cell_thread
                     && let Some(current) = &mut state.current
                 {
@@ -139,6 +151,11 @@ impl Receiver for Outputs {
                 }
             }
             Kind::Report => self.report(&mut state, &parse()),
+            Kind::Value => {
+                if let Some(current) = &mut state.current {
+                    current.facts.values.push(frame.payload.clone());
+                }
+            }
             Kind::InputRequest => {
                 self.flush_all(&mut state);
                 self.ask(&mut state, &parse());
@@ -178,12 +195,16 @@ impl Receiver for Outputs {
             // What only ranks say, and what only the kernel says.
             Kind::Exiting
             | Kind::RankGone
+            | Kind::Standing
+            | Kind::Launched
+            | Kind::Where
             | Kind::Sync
             | Kind::SetEnv
             | Kind::Chdir
             | Kind::InputReply
             | Kind::Interrupt
             | Kind::Profile
+            | Kind::KeepPanics
             | Kind::Located => {}
         }
     }

@@ -15,7 +15,7 @@ pub fn short(name: &str) -> String {
         };
         let is_noise = matches!(part.as_str(), "ctx" | "__rustc")
             || part.starts_with("run_user_code_")
-            || is_hash(&part);
+            || is_digest(&part);
         // A closure within a closure is one to the reader.
         if is_noise || part.is_empty() || (part == CLOSURE && kept.last() == Some(&part)) {
             continue;
@@ -60,7 +60,7 @@ fn without_parameters(part: &str) -> &str {
 }
 
 /// `h` and 16 hexadecimal digits, as older names of symbols end.
-fn is_hash(part: &str) -> bool {
+pub fn is_digest(part: &str) -> bool {
     part.len() == 17
         && part.starts_with('h')
         && part[1..].bytes().all(|byte| byte.is_ascii_hexdigit())

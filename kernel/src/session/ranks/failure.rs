@@ -1,10 +1,11 @@
 //! How a failed cell of a group is told: one error, with what became of each rank.
 
 use super::labels::numbers;
+use super::standing::Standing;
 use super::{Cause, Outcome, Told};
 use crate::session::failure::{self, CellError, Cells};
 use crate::session::panics;
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What is left after a group has ended.
 const ENDED: &str = "the group is ended and the variables of all ranks are gone; functions, types and imports \
@@ -12,16 +13,20 @@ const ENDED: &str = "the group is ended and the variables of all ranks are gone;
 
 /// Why the cell failed, if it did.
 pub fn of(outcome: &Outcome, cells: &Cells) -> Option<CellError> {
-    if let Some(cause) = outcome.cause {
-        return Some(ended_from_here(outcome, cause));
+    match outcome.cause {
+        // It is told by what they waited for.
+        None | Some(Cause::InVain) => {}
+        Some(Cause::TimedOut(limit)) => return Some(timed_out(outcome, limit)),
+        Some(Cause::Interrupted) => return Some(did_not_yield(outcome)),
     }
     if let Some(why) = &outcome.launch_failed {
         return Some(CellError::new("LaunchError", why.clone()));
     }
-    if !outcome.lost.is_empty() {
+    let is_in_vain = outcome.is_released || outcome.cause.is_some();
+    if !outcome.lost.is_empty() && !is_in_vain {
         return Some(lost(outcome, cells));
     }
-    if !outcome.which(|told| told.interrupted).is_empty() {
+    if outcome.is_interrupted() && !is_in_vain {
         return Some(interrupted(outcome));
     }
     if !outcome.which(|told| told.panic.is_some()).is_empty() {
@@ -44,19 +49,39 @@ impl Outcome {
 
     /// What became of all ranks but these, one line.
     fn others(&self, apart_from: &[u32]) -> Option<String> {
-        let mut states: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for (number, told) in &self.ranks {
-            if !apart_from.contains(number) {
-                states.entry(told.state()).or_default().push(*number);
-            }
+        let told = self.ranks.iter().map(|(number, told)| (*number, told));
+        states(told, apart_from)
+    }
+
+    /// Whether the cell was asked to end, and has ended so on some rank.
+    pub fn is_interrupted(&self) -> bool {
+        self.ranks.values().any(|told| told.interrupted)
+    }
+}
+
+/// What became of ranks, apart from some: `rank 0 finished; ranks 1-3 waited in barrier (cell [2], line 4)`. Three and
+/// more have lines of their own, each with its newline before it.
+pub fn states<'a>(
+    ranks: impl Iterator<Item = (u32, &'a Told)>,
+    apart_from: &[u32],
+) -> Option<String> {
+    // In the order of the first rank of each.
+    let mut states: Vec<(String, Vec<u32>)> = Vec::new();
+    for (number, told) in ranks.filter(|(number, _)| !apart_from.contains(number)) {
+        let state = told.state();
+        match states.iter_mut().find(|(known, _)| *known == state) {
+            Some((_, ranks)) => ranks.push(number),
+            None => states.push((state, vec![number])),
         }
-        let mut states: Vec<(&str, Vec<u32>)> = states.into_iter().collect();
-        states.sort_by_key(|(_, ranks)| ranks.first().copied());
-        let texts: Vec<String> = states
-            .iter()
-            .map(|(state, ranks)| format!("{} {state}", named(ranks)))
-            .collect();
-        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+    let texts: Vec<String> = states
+        .iter()
+        .map(|(state, ranks)| format!("{} {state}", named(ranks)))
+        .collect();
+    match texts.len() {
+        0 => None,
+        1 | 2 => Some(texts.join("; ")),
+        _ => Some(texts.iter().map(|text| format!("\n  {text}")).collect()),
     }
 }
 
@@ -68,18 +93,24 @@ pub fn named(ranks: &[u32]) -> String {
 
 impl Told {
     /// How far a rank has come.
-    fn state(&self) -> &'static str {
-        if self.panic.is_some() {
+    fn state(&self) -> String {
+        let stood = || self.standing.as_ref().and_then(Standing::describe);
+        let text = if self.panic.is_some() {
             "panicked"
         } else if self.user_error.is_some() {
             "returned an error"
-        } else if self.ended {
+        } else if self.ended && !self.interrupted {
             "finished"
+        } else if let Some(stood) = stood() {
+            return stood;
+        } else if self.ended {
+            "was interrupted"
         } else if self.begun {
             "had not finished"
         } else {
             "had not begun"
-        }
+        };
+        text.to_owned()
     }
 }
 
@@ -112,9 +143,7 @@ fn panicked(outcome: &Outcome, cells: &Cells) -> CellError {
             place(report)
         );
     }
-    if let Some(others) = outcome.others(&all) {
-        head += &format!("\n{others}");
-    }
+    head += &rest(outcome, &all);
     let mut traceback = vec![head];
     traceback.extend(failure::excerpt(first.place, cells));
     traceback.extend(panics::frames_text(&first.frames));
@@ -150,9 +179,7 @@ fn returned(outcome: &Outcome, cells: &Cells) -> Option<CellError> {
     for (ranks, error) in &groups[1..] {
         head += &format!("\n{}: {}", named(ranks), error.text);
     }
-    if let Some(others) = outcome.others(&all) {
-        head += &format!("\n{others}");
-    }
+    head += &rest(outcome, &all);
     let mut traceback = vec![head];
     traceback.extend(failure::excerpt(place, cells));
     Some(CellError {
@@ -162,19 +189,39 @@ fn returned(outcome: &Outcome, cells: &Cells) -> Option<CellError> {
     })
 }
 
+/// The last lines about ranks that have failed: what became of the others, and of the group.
+fn rest(outcome: &Outcome, failed: &[u32]) -> String {
+    let mut text = String::new();
+    if let Some(others) = outcome.others(failed) {
+        text += &format!("\n{}", others.trim_start_matches('\n'));
+    }
+    if outcome.is_released || outcome.cause == Some(Cause::InVain) {
+        text += "\nthe cell was ended, because nobody was left to send what they waited for";
+    }
+    if outcome.is_ended {
+        text += &format!("\ndo:  {ENDED}");
+    }
+    text
+}
+
+/// How a failed cell leaves a group that lives on.
+const LIVES: &str = "go on: the group is still there, and so are variables of earlier cells, but for those that the \
+                     cell had moved";
+
+/// How it leaves one whose messages it has broken off.
+const BROKEN: &str = "begin anew: messages were broken off that cannot be taken back, so the group is ended and the \
+                      variables of all ranks are gone; functions, types and imports are still defined";
+
 fn interrupted(outcome: &Outcome) -> CellError {
-    let yielded = outcome.which(|told| told.interrupted);
-    let others = outcome
-        .others(&yielded)
-        .map_or(String::new(), |others| format!("; {others}"));
+    let ending = if outcome.is_ended { BROKEN } else { LIVES };
     CellError::new(
         "Interrupted",
         format!(
             "the cell was interrupted\n\
-             why: it was asked for, and the code ended at its next loop or sleep on {}{others}\n\
-             do:  go on: the group is still there, and so are variables of earlier cells, but for those that \
-             the cell had moved",
-            named(&yielded)
+             why: it was asked for, and the code ended at its next loop, sleep or wait\n\
+             ranks: {}\n\
+             do:  {ending}",
+            outcome.others(&[]).unwrap_or_default()
         ),
     )
 }
@@ -238,29 +285,37 @@ fn lost(outcome: &Outcome, cells: &Cells) -> CellError {
     error
 }
 
-/// The group had to be ended.
-fn ended_from_here(outcome: &Outcome, cause: Cause) -> CellError {
-    let states = outcome
-        .others(&[])
-        .map_or(String::new(), |states| format!("\nranks: {states}"));
-    match cause {
-        Cause::TimedOut(limit) => CellError::new(
-            "TimedOut",
-            format!(
-                "the cell ran longer than its limit of {} s\n\
-                 why: --timeout says so; perhaps a rank waits for a message that nobody sends{states}\n\
-                 do:  {ENDED}",
-                limit.as_secs_f64()
-            ),
+fn timed_out(outcome: &Outcome, limit: Duration) -> CellError {
+    CellError::new(
+        "TimedOut",
+        format!(
+            "the cell ran longer than its limit of {} s\n\
+             why: --timeout says so; perhaps a rank waits for a message that nobody sends{}\n\
+             do:  {ENDED}",
+            limit.as_secs_f64(),
+            ranks_line(outcome)
         ),
-        Cause::Interrupted => CellError::new(
-            "Interrupted",
-            format!(
-                "the cell was interrupted\n\
-                 why: its code did not yield within two seconds: perhaps a rank waits for a message that nobody \
-                 sends{states}\n\
-                 do:  {ENDED}"
-            ),
-        ),
-    }
+    )
+}
+
+fn did_not_yield(outcome: &Outcome) -> CellError {
+    let (why, ending) = if outcome.ranks.values().any(|told| told.begun) {
+        let why = "its code did not yield within two seconds";
+        (format!("{why}{}", ranks_line(outcome)), ENDED)
+    } else {
+        let why = "it was asked for, and the launcher had not started the ranks yet".to_owned();
+        (
+            why,
+            "try the launcher in a terminal if it takes long; the next %%mpi starts a new group",
+        )
+    };
+    CellError::new(
+        "Interrupted",
+        format!("the cell was interrupted\nwhy: {why}\ndo:  {ending}"),
+    )
+}
+
+fn ranks_line(outcome: &Outcome) -> String {
+    let states = outcome.others(&[]);
+    states.map_or(String::new(), |states| format!("\nranks: {states}"))
 }

@@ -1,12 +1,15 @@
 //! The engine of the ranks, and the life of their group.
 
-use super::{Form, Outcome, Ranks, failure, watch};
+use super::last::{self, Last};
+use super::watch::{IsHeld, watch};
+use super::{Form, Outcome, Ranks, failure};
 use crate::engine::{Content, Engine, Failure, RankSettings};
 use crate::session::Shared;
+use crate::session::debug;
 use crate::session::failure::{CellError, Cells, from_engine};
 use crate::session::outputs::{Facts, RunTimes};
 use crate::worker::group::Plan;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +24,8 @@ pub struct Request {
     pub fresh: bool,
     pub form: Form,
     pub limit: Option<Duration>,
+    /// The rank that is to run under the debugger.
+    pub debugged: Option<u32>,
 }
 
 /// The ranks of a session. The engine is started with the first cell of theirs.
@@ -31,6 +36,13 @@ pub struct Group {
     plan: Plan,
     /// How much of what the session's cells define is known to the engine.
     known: usize,
+    /// The ranks were ended after a cell, which has said so. Evcxr is told before the next one: it would have to
+    /// compile for that, and compilers are ended while a cell is interrupted.
+    is_over: bool,
+    /// The values of the last cell that had some.
+    last: Vec<Last>,
+    /// Whether a rank stands still in the debugger.
+    is_held: IsHeld,
 }
 
 /// The cell that is run.
@@ -51,6 +63,8 @@ pub struct Ran {
     pub times: BTreeMap<u32, RunTimes>,
     /// Variables that evcxr has lost, once each.
     pub lost: Vec<String>,
+    /// Values that were handed over, by rank.
+    pub values: BTreeMap<u32, Vec<Vec<u8>>>,
 }
 
 impl Group {
@@ -72,7 +86,9 @@ impl Group {
             session,
             plan: plan_file.clone(),
             notify: Box::new(move |text| notify.outputs.text("stderr", text)),
+            debugging: debug::for_ranks(shared),
         })?;
+        let standing = Arc::clone(shared);
         let ranks = Arc::clone(&shared.ranks);
         ranks.set_locator(engine.locator());
         Ok(Group {
@@ -81,6 +97,9 @@ impl Group {
             plan_file,
             plan: Plan::default(),
             known: 0,
+            is_over: false,
+            last: Vec::new(),
+            is_held: Arc::new(move || standing.debugger.holds_a_rank()),
         })
     }
 
@@ -94,11 +113,20 @@ impl Group {
         self.engine.variables()
     }
 
+    /// The value of each rank's last expression, in the last cell that had one, as a table.
+    pub fn last_values(&self) -> Option<Map<String, Value>> {
+        (!self.last.is_empty()).then(|| last::bundle(&self.last))
+    }
+
     /// Whether ranks have ended while no cell ran. The group is forgotten then.
     ///
     /// # Errors
     /// The process of the engine cannot be replaced.
     pub fn notice_loss(&mut self) -> Result<Option<String>, CellError> {
+        if std::mem::take(&mut self.is_over) {
+            self.end()?;
+            return Ok(None);
+        }
         if !self.ranks.is_broken() {
             return Ok(None);
         }
@@ -132,6 +160,31 @@ impl Group {
         Ok(failed)
     }
 
+    /// Starts a group if there is none, or not the one asked for.
+    ///
+    /// # Errors
+    /// One error for all ranks.
+    pub fn begin(
+        &mut self,
+        main: &mut Engine,
+        request: &Request,
+        cell: &CellText<'_>,
+    ) -> Result<(), CellError> {
+        if !self.is_as_wanted(request) {
+            let text = "();";
+            self.run(main, request, &CellText { text, ..*cell })?;
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, request: &Request) -> Plan {
+        request.plan.clone().unwrap_or_else(|| self.plan.clone())
+    }
+
+    fn is_as_wanted(&self, request: &Request) -> bool {
+        !request.fresh && self.ranks.is_alive() && self.wanted(request) == self.plan
+    }
+
     /// Runs a cell on all ranks; starts a group if there is none, or not the one asked for.
     ///
     /// # Errors
@@ -142,26 +195,33 @@ impl Group {
         request: &Request,
         cell: &CellText<'_>,
     ) -> Result<Ran, CellError> {
-        let wanted = request.plan.clone().unwrap_or_else(|| self.plan.clone());
-        if request.fresh || !self.ranks.is_alive() || wanted != self.plan {
+        let wanted = self.wanted(request);
+        if !self.is_as_wanted(request) {
             self.end()?;
             self.set_plan(&wanted)?;
         }
         self.ranks.begin(request.form);
-        watch(&self.ranks, request.limit);
+        watch(&self.ranks, request.limit, Arc::clone(&self.is_held));
         let result = self
             .engine
             .run_on_ranks(main, cell.number, cell.text, cell.cell);
         let ended = matches!(result, Err(Failure::WorkerEnded(_)));
-        let outcome = self.ranks.settle(ended);
-        // One that could not begin is no example for the next.
-        if outcome.launch_failed.is_none() {
+        let mut outcome = self.ranks.settle(ended);
+        if let Some(last) = last::of(outcome.ranks.iter()) {
+            self.last = last;
+        }
+        // One that did not begin is no example for the next.
+        if !outcome.ranks.is_empty() {
             self.plan = wanted;
         }
         if ended {
             // Evcxr has started another leader, which is to wait for a plan.
             self.ranks.forget(serde_json::Map::new());
             self.set_plan(&Plan::default())?;
+        } else if outcome.is_interrupted() && self.ranks.has_broken_mpi() {
+            outcome.is_ended = true;
+            self.ranks.end();
+            self.is_over = true;
         }
         if let Some(error) = failure::of(&outcome, cell.cells) {
             return Err(error);
@@ -213,9 +273,14 @@ fn ran(content: Content, outcome: &Outcome) -> Ran {
         .collect();
     lost.sort();
     lost.dedup();
+    let with_values = outcome
+        .ranks
+        .iter()
+        .map(|(rank, told)| (*rank, told.values.clone()));
     let with_times = outcome.ranks.iter().filter(|(_, told)| told.ended);
     Ran {
         content,
+        values: with_values.collect(),
         times: with_times.map(|(rank, told)| (*rank, told.times)).collect(),
         lost,
     }

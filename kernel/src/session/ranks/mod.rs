@@ -1,7 +1,12 @@
 //! The ranks of a group, as far as the kernel sees them: what each prints and shows, and how far it has come.
 //!
+//! * `rank`     what one rank has said and shown
 //! * `labels`   output under the numbers of its ranks
 //! * `failure`  how a failed cell of a group is told
+//! * `standing` where a rank stands, as it says when it is asked
+//! * `watch`    what is done about ranks that wait in vain
+//! * `progress` how many ranks are done, for a cell that takes long
+//! * `last`     the last value of each rank, as a table
 //! * `group`    the engine of the ranks, and the life of their group
 //!
 //! Frames come by a side channel of their own, on threads of their own, while the engine of the ranks waits for
@@ -11,24 +16,27 @@
 mod failure;
 mod group;
 mod labels;
+mod last;
+mod progress;
+mod rank;
+mod standing;
+mod watch;
 
-pub use group::{CellText, Group, Request};
+pub use group::{CellText, Group, Ran, Request};
 
-use super::outputs::{Crash, Outputs, RunTimes, answer_place, decode};
-use super::panics::{PanicReport, UserError, UserFrame, user_frames};
+use super::outputs::{Outputs, answer_place};
 use super::side_channel::Receiver;
 use super::watched::Watched;
 use crate::engine::Locator;
-use crate::worker::frames::{self, Frame, Kind};
-use labels::{Lines, Piece};
+use crate::worker::frames::{Frame, Kind};
+use rank::{Rank, Told};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 /// How the output of the ranks is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +56,8 @@ pub enum Cause {
     /// The cell ran longer than this.
     TimedOut(Duration),
     Interrupted,
+    /// Its ranks waited for one that had failed, and did not stop when they were told.
+    InVain,
 }
 
 /// See the module's text.
@@ -70,60 +80,26 @@ struct State {
     /// Whether a cell is in progress, and how many there have been.
     running: bool,
     cells: u64,
+    /// The launcher was started for the cell in progress.
+    is_launched: bool,
     /// Why the leader could not begin.
     launch_failed: Option<String>,
     cause: Option<Cause>,
+    /// Ranks that waited in vain were told to wait no longer.
+    is_released: bool,
     /// Ranks in the order in which they went.
     lost: Vec<u32>,
     token: u64,
+    /// The line that says how many ranks are done.
+    line: Option<progress::Line>,
 }
 
 struct Peer {
     connection: u64,
     socket: UnixStream,
     pid: i32,
-}
-
-/// One rank.
-#[derive(Default)]
-struct Rank {
-    peer: Option<Peer>,
-    /// The run in progress there.
-    run: Option<u64>,
-    synced: u64,
-    pieces: Vec<Piece>,
-    lines: Lines,
-    tails: [Vec<u8>; 2],
-    in_group: bool,
-    /// A panic that may still be caught.
-    panic: Option<PanicReport>,
-    told: Told,
-}
-
-/// What a rank has told about the cell.
-#[derive(Default, Clone)]
-struct Told {
-    /// It has begun to run the cell's code.
-    begun: bool,
-    /// It has come to the end, in whatever way.
-    ended: bool,
-    panic: Option<PanicReport>,
-    user_error: Option<UserError>,
-    crash: Option<Crash>,
-    exit: Option<Exit>,
-    load_failed: Option<String>,
-    prelude_changed: bool,
-    interrupted: bool,
-    lost_variables: Vec<String>,
-    times: RunTimes,
-    gone: bool,
-}
-
-/// A rank's process called `exit`.
-#[derive(Clone)]
-struct Exit {
-    status: i64,
-    frames: Vec<UserFrame>,
+    /// The machine, if it was reached over a network: its processes are not looked for here.
+    host: Option<String>,
 }
 
 /// What became of a cell.
@@ -132,6 +108,9 @@ struct Outcome {
     lost: Vec<u32>,
     launch_failed: Option<String>,
     cause: Option<Cause>,
+    is_released: bool,
+    /// The group is gone.
+    is_ended: bool,
 }
 
 impl Ranks {
@@ -155,6 +134,9 @@ impl Ranks {
         state.running = true;
         state.cells += 1;
         state.cause = None;
+        state.is_released = false;
+        state.is_launched = false;
+        state.line = None;
         state.launch_failed = None;
         for rank in state.ranks.values_mut() {
             rank.told = Told::default();
@@ -199,6 +181,9 @@ impl Ranks {
                 });
         }
         state.running = false;
+        if let Some(message) = state.end_progress() {
+            self.outputs.display_of_rank(message);
+        }
         let form = state.form;
         for (number, rank) in &mut state.ranks {
             rank.flush_panic(*number, form, &self.outputs);
@@ -221,6 +206,8 @@ impl Ranks {
             lost: state.lost.clone(),
             launch_failed: state.launch_failed.take(),
             cause: state.cause,
+            is_released: state.is_released,
+            is_ended: ended,
         }
     }
 
@@ -230,29 +217,31 @@ impl Ranks {
         !state.leaders.is_empty() && state.lost.is_empty() && !state.ranks.is_empty()
     }
 
-    /// Process ids by rank.
-    pub fn processes(&self) -> Vec<(u32, i32)> {
+    /// Process id, and machine if it may be another one, by rank.
+    pub fn processes(&self) -> Vec<(u32, i32, Option<String>)> {
         let state = self.state.lock();
-        let with_pid = state
-            .ranks
-            .iter()
-            .filter_map(|(number, rank)| rank.peer.as_ref().map(|peer| (*number, peer.pid)));
+        let with_pid = state.ranks.iter().filter_map(|(number, rank)| {
+            let peer = rank.peer.as_ref()?;
+            Some((*number, peer.pid, peer.host.clone()))
+        });
         with_pid.collect()
     }
 
     /// Whether ranks run a cell's code at this moment.
     pub fn is_running(&self) -> bool {
+        self.state.lock().is_running()
+    }
+
+    /// Whether the launcher of the group is at work, and no rank runs the cell yet.
+    pub fn is_launching(&self) -> bool {
         let state = self.state.lock();
-        state.running && state.ranks.values().any(|rank| rank.run.is_some())
+        let has_begun = state.ranks.values().any(|rank| rank.told.begun);
+        state.running && state.is_launched && !has_begun
     }
 
     /// Asks the cell's code to end, on all ranks that run it.
     pub fn interrupt(&self) {
-        for rank in self.state.lock().ranks.values_mut() {
-            if let Some(run) = rank.run {
-                rank.tell(Kind::Interrupt, &run.to_le_bytes());
-            }
-        }
+        self.state.lock().interrupt();
     }
 
     /// Ends the group that runs a cell, for this cause, if it still runs.
@@ -263,8 +252,35 @@ impl Ranks {
                 return;
             }
             state.cause = Some(cause);
+            let _some_may_not_answer = self.ask_where(state, Stack::Too);
         }
         self.end();
+    }
+
+    /// Asks the ranks that run the cell where they stand, and waits a moment for their answers.
+    fn ask_where<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        stack: Stack,
+    ) -> MutexGuard<'a, State> {
+        let token = state.ask_where(stack);
+        self.state.wait_while(state, ANSWER, |state| {
+            let waited_for = |rank: &Rank| rank.is_at_work() && rank.said_where < token;
+            state.ranks.values().any(waited_for)
+        })
+    }
+
+    /// Whether an interrupt has broken MPI on some rank: then messages of the cell that was interrupted may still
+    /// come, and the group is of no use.
+    fn has_broken_mpi(&self) -> bool {
+        let mut state = self.state.lock();
+        let token = state.ask_all_where();
+        let state = self.state.wait_while(state, ANSWER, |state| {
+            let mut ranks = state.ranks.values();
+            ranks.any(|rank| rank.peer.is_some() && rank.said_where < token)
+        });
+        let mut ranks = state.ranks.values();
+        ranks.any(|rank| rank.told.standing.as_ref().is_some_and(|it| it.is_broken))
     }
 
     /// Whether the group has lost a rank, or was ended.
@@ -279,7 +295,9 @@ impl Ranks {
         let mut pids: Vec<i32> = state
             .ranks
             .values()
-            .filter_map(|rank| Some(rank.peer.as_ref()?.pid))
+            .filter_map(|rank| rank.peer.as_ref())
+            .filter(|peer| peer.host.is_none())
+            .map(|peer| peer.pid)
             .collect();
         for leader in state.leaders.values() {
             let _gone_already = leader.socket.shutdown(Shutdown::Both);
@@ -347,6 +365,7 @@ impl Receiver for Ranks {
                         state.note_loss(u32::from_le_bytes(number));
                     }
                 }
+                Kind::Launched => state.is_launched = true,
                 Kind::LoadFailed => {
                     state.launch_failed =
                         Some(String::from_utf8_lossy(&frame.payload).into_owned());
@@ -419,33 +438,41 @@ impl Receiver for Ranks {
 impl State {
     /// A rank is gone, as its own connection or the leader says.
     fn note_loss(&mut self, number: u32) {
+        if self.lost.is_empty() && self.running {
+            // The others have a moment to answer before they go too.
+            self.ask_where(Stack::Too);
+        }
         if !self.lost.contains(&number) {
             self.lost.push(number);
         }
     }
 
-    /// What is said when ranks go on after others have panicked.
-    fn who_goes_on(&self) -> Option<String> {
-        let which = |holds: fn(&Rank) -> bool| -> Vec<u32> {
-            let found = self.ranks.iter().filter(|(_, rank)| holds(rank));
-            found.map(|(number, _)| *number).collect()
-        };
-        let panicked = which(|rank| rank.told.panic.is_some());
-        let running = which(|rank| rank.run.is_some() && rank.told.panic.is_none());
-        let message = self
-            .ranks
-            .values()
-            .find_map(|rank| rank.told.panic.as_ref())
-            .map_or("", |report| &report.message);
-        let text = || {
-            format!(
-                "{} panicked ({message}), and {} went on for {} s since: if they wait for it, interrupt the cell\n",
-                failure::named(&panicked),
-                failure::named(&running),
-                PATIENCE.as_secs(),
-            )
-        };
-        (!running.is_empty()).then(text)
+    /// Asks the ranks that run the cell where they stand; returns the token of the question.
+    fn ask_where(&mut self, stack: Stack) -> u64 {
+        self.token += 1;
+        for rank in self.ranks.values_mut().filter(|rank| rank.is_at_work()) {
+            rank.tell(Kind::Where, &question(self.token, stack));
+        }
+        self.token
+    }
+
+    /// The same of all ranks, for what they know of MPI.
+    fn ask_all_where(&mut self) -> u64 {
+        self.token += 1;
+        for rank in self.ranks.values_mut() {
+            rank.tell(Kind::Where, &question(self.token, Stack::No));
+        }
+        self.token
+    }
+
+    /// Asks the cell's code to end, on all ranks that run it; they say first where they stand.
+    fn interrupt(&mut self) {
+        self.ask_where(Stack::Too);
+        for rank in self.ranks.values_mut() {
+            if let Some(run) = rank.run {
+                rank.tell(Kind::Interrupt, &run.to_le_bytes());
+            }
+        }
     }
 }
 
@@ -455,205 +482,25 @@ impl Peer {
             connection,
             socket: socket.try_clone().ok()?,
             pid: hello["pid"].as_i64().unwrap_or_default() as i32,
+            host: hello["host"].as_str().map(str::to_owned),
         })
     }
 }
 
-impl Rank {
-    fn tell(&mut self, kind: Kind, payload: &[u8]) {
-        if let Some(peer) = &mut self.peer {
-            // One that is gone is told by its thread.
-            let _ = peer.socket.write_all(&frames::encode(kind, 0, payload));
-        }
-    }
-
-    fn take(
-        &mut self,
-        number: u32,
-        frame: &Frame,
-        locator: Option<&Locator>,
-        form: Form,
-        outputs: &Outputs,
-    ) {
-        let text = || String::from_utf8_lossy(&frame.payload).into_owned();
-        let parse = || serde_json::from_slice::<Value>(&frame.payload).unwrap_or_default();
-        match frame.kind {
-            Kind::RunStarted => {
-                self.run = Some(frame.run);
-                self.told.begun = true;
-                if let Some(locator) = locator {
-                    locator.loaded(&text());
-                }
-            }
-            Kind::RunEnded => {
-                self.flush_panic(number, form, outputs);
-                let report = parse();
-                self.run = None;
-                self.told.ended = true;
-                self.told.interrupted |= report["interrupted"] == true;
-                self.told.times = RunTimes::from_json(&report);
-            }
-            Kind::Stdout | Kind::Stderr => {
-                self.flush_panic(number, form, outputs);
-                let index = usize::from(frame.kind == Kind::Stderr);
-                let text = decode(&mut self.tails[index], &frame.payload);
-                self.text(number, index, &text, form, outputs);
-            }
-            Kind::Display => {
-                self.flush_panic(number, form, outputs);
-                self.display(number, parse(), form, outputs);
-            }
-            Kind::ClearOutput => self.pieces.clear(),
-            Kind::Panic => {
-                self.flush_panic(number, form, outputs);
-                let report = PanicReport::from_json(&parse(), locator);
-                if report.on_cell_thread {
-                    self.panic = Some(report);
-                } else {
-                    self.text(number, 1, &report.as_stderr(), form, outputs);
-                }
-            }
-            Kind::Panicked => {
-                let report = self.panic.take().unwrap_or_else(PanicReport::unknown);
-                self.told.panic = Some(report);
-            }
-            Kind::UserError => self.told.user_error = Some(UserError::from_json(&parse(), locator)),
-            Kind::Report => {
-                let report = parse();
-                if report["report"] == "group" {
-                    self.in_group = report["value"] == "begin";
-                    if self.in_group {
-                        self.pieces.push(Piece::Mark);
-                    }
-                }
-            }
-            // Nobody can type to one of many.
-            Kind::InputRequest => self.tell(Kind::InputReply, b"{}"),
-            Kind::Synced => {
-                if let Ok(token) = frame.payload.as_slice().try_into() {
-                    self.synced = u64::from_le_bytes(token);
-                }
-            }
-            Kind::Crash => self.told.crash = Crash::from_record(&frame.payload),
-            Kind::Exiting => {
-                let report = parse();
-                self.told.exit = Some(Exit {
-                    status: report["status"].as_i64().unwrap_or_default(),
-                    frames: user_frames(&report["frames"], locator),
-                });
-            }
-            Kind::LoadFailed => self.told.load_failed = Some(text()),
-            Kind::PreludeChanged => self.told.prelude_changed = true,
-            Kind::VariableLost => self.told.lost_variables.push(text()),
-            _ => {}
-        }
-    }
-
-    fn text(&mut self, number: u32, stream: usize, text: &str, form: Form, outputs: &Outputs) {
-        match form {
-            Form::Grouped => labels::append(&mut self.pieces, stream, text),
-            Form::Interleaved => {
-                for line in self.lines.push(stream, text) {
-                    outputs.text(labels::STREAMS[stream], &format!("[{number}] {line}"));
-                }
-            }
-            Form::Rank(wanted) if wanted == number => outputs.text(labels::STREAMS[stream], text),
-            Form::Rank(_) => {}
-        }
-    }
-
-    fn display(&mut self, number: u32, mut message: Value, form: Form, outputs: &Outputs) {
-        match form {
-            Form::Grouped => labels::add_display(&mut self.pieces, message, self.in_group),
-            Form::Rank(wanted) if wanted != number => {}
-            _ => {
-                if form == Form::Interleaved {
-                    self.finish_text(number, form, outputs);
-                    if message["update"] != true {
-                        outputs.text("stdout", &format!("[{number}]\n"));
-                    }
-                }
-                // Several ranks may use one id for displays of their own.
-                if let Some(id) = message["display_id"].as_str() {
-                    message["display_id"] = json!(format!("{id}-rank-{number}"));
-                }
-                // A cell has one result, and here are several.
-                message["result"] = json!(false);
-                outputs.display_of_rank(message);
-            }
-        }
-    }
-
-    /// A panic that was not the end of the cell was caught.
-    fn flush_panic(&mut self, number: u32, form: Form, outputs: &Outputs) {
-        if let Some(report) = self.panic.take() {
-            self.text(number, 1, &report.as_stderr(), form, outputs);
-        }
-    }
-
-    /// What has no newline behind it counts as a line at the end.
-    fn finish_text(&mut self, number: u32, form: Form, outputs: &Outputs) {
-        for stream in 0..2 {
-            let tail = std::mem::take(&mut self.tails[stream]);
-            if !tail.is_empty() {
-                let text = String::from_utf8_lossy(&tail).into_owned();
-                self.text(number, stream, &text, form, outputs);
-            }
-            if let Some(line) = self.lines.finish(stream) {
-                outputs.text(labels::STREAMS[stream], &format!("[{number}] {line}\n"));
-            }
-        }
-    }
+/// Whether the stack of the cell's thread is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stack {
+    No,
+    /// If the rank does not wait in MPI. A system call of the cell may notice.
+    Too,
 }
 
-/// How long ranks may go on after another one has panicked before the user is told.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Watches the cell in progress: ends the group when it has run for so long, and tells when ranks go on after
-/// another has panicked, for which they may wait in vain.
-fn watch(ranks: &Arc<Ranks>, limit: Option<Duration>) {
-    let ranks = Arc::clone(ranks);
-    let cell = ranks.state.lock().cells;
-    // Without a thread there is no limit, and the user can interrupt.
-    let _ = std::thread::Builder::new()
-        .name("watch-ranks".to_owned())
-        .spawn(move || {
-            let mut begun: Option<Instant> = None;
-            let mut panicked: Option<Instant> = None;
-            let mut is_told = false;
-            loop {
-                {
-                    let state = ranks.state.lock();
-                    let is_over = |state: &mut State| !state.running || state.cells != cell;
-                    let mut state = ranks.state.wait_while(state, STEP, |state| !is_over(state));
-                    if is_over(&mut state) {
-                        return;
-                    }
-                    if panicked.is_none()
-                        && state.ranks.values().any(|rank| rank.told.panic.is_some())
-                    {
-                        panicked = Some(Instant::now());
-                    }
-                    if !is_told && panicked.is_some_and(|since| since.elapsed() > PATIENCE) {
-                        is_told = true;
-                        let text = state.who_goes_on();
-                        drop(state);
-                        ranks.outputs.text("stderr", &text.unwrap_or_default());
-                    }
-                }
-                // Compiling does not count, nor does starting the group.
-                if begun.is_none() && ranks.is_running() {
-                    begun = Some(Instant::now());
-                }
-                if let (Some(begun), Some(limit)) = (begun, limit)
-                    && begun.elapsed() >= limit
-                {
-                    ranks.end_for(Cause::TimedOut(limit));
-                    return;
-                }
-            }
-        });
+/// The payload of a [`Kind::Where`].
+fn question(token: u64, stack: Stack) -> Vec<u8> {
+    let mut payload = token.to_le_bytes().to_vec();
+    payload.push(u8::from(stack == Stack::Too));
+    payload
 }
 
-/// How often the watch looks.
-const STEP: Duration = Duration::from_millis(20);
+/// How long ranks may take to say where they stand.
+const ANSWER: Duration = Duration::from_millis(300);

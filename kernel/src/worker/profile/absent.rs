@@ -15,3 +15,6 @@ pub fn want(_on: bool) {}
 pub fn start() {}
 pub fn stop() {}
 pub fn send() {}
+pub fn look_at(_thread: i32) -> Vec<(String, u64)> {
+    Vec::new()
+}

@@ -9,6 +9,7 @@
 //! is used. A library that is loaded while a profile is made is found when its first address comes.
 
 use super::ring::Sample;
+use crate::worker::{CELL_LIBRARY, files};
 use framehop::{
     CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Unwinder as _, UnwinderNative,
 };
@@ -57,6 +58,17 @@ impl Unwinder {
     pub fn locate(&self, address: u64) -> Option<(usize, u64)> {
         let index = self.index_of(address)?;
         Some((index, address - self.modules[index].base))
+    }
+
+    /// Of these addresses, those that lie in the library of a cell: its path, and the address as its file names it.
+    pub fn cell_frames(&self, addresses: &[u64]) -> Vec<(String, u64)> {
+        let of_cell = |address: &u64| {
+            let (index, address) = self.locate(*address)?;
+            let path = &self.modules[index].path;
+            let is_of_cell = path.contains(CELL_LIBRARY);
+            is_of_cell.then(|| (files::there(path.clone()), address))
+        };
+        addresses.iter().filter_map(of_cell).collect()
     }
 
     fn index_of(&self, address: u64) -> Option<usize> {

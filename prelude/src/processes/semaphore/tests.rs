@@ -50,8 +50,22 @@ fn so_many_processes_are_inside_and_not_more() {
     for child in children {
         assert_eq!(child.join(), 0);
     }
-    assert_eq!(most.get(), 2);
+    // On a busy machine they may come one after the other, so that no two ever meet.
+    assert!((1..=2).contains(&most.get()), "{} were inside", most.get());
     assert_eq!(places.value(), 2);
+}
+
+#[test]
+fn two_processes_are_inside_at_once_and_a_third_is_not() {
+    let places = Semaphore::new(2);
+    let _permit = places.permit();
+    let there = travelled(&places).unwrap();
+    let child = in_child(move || {
+        let _permit = there.permit();
+        assert!(!there.try_acquire());
+    });
+    assert_eq!(child.join(), 0);
+    assert_eq!(places.value(), 1);
 }
 
 #[test]

@@ -334,15 +334,23 @@ pub fn order(world: &Communicator) -> MpiResult<()> {
     world.barrier()
 }
 
-/// A rank that comes late to every collective call: the others wait, and say where.
+/// A rank that comes late to every collective call: the others wait, and say where. It comes when all have said it.
 pub fn late(world: &Communicator) -> MpiResult<()> {
+    let saying = world.dup()?;
     if world.rank() == 0 {
-        std::thread::sleep(Duration::from_millis(300));
+        for rank in 1..world.size() {
+            saying.recv::<String>(rank, 9)?;
+        }
     } else {
-        std::thread::spawn(|| {
-            std::thread::sleep(Duration::from_millis(150));
-            for standing in mpi::standing() {
-                println!("stands in {}", standing.call.name);
+        std::thread::spawn(move || {
+            loop {
+                let standing = mpi::standing();
+                if let Some(one) = standing.iter().find(|one| one.call.name == "allreduce") {
+                    println!("stands in {}", one.call.name);
+                    let _ends_with_the_process = saying.send(one.call.name, 0, 9);
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
             }
         });
     }

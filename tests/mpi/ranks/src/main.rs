@@ -5,9 +5,13 @@
 
 mod collective;
 mod failing;
+mod files;
+mod immediate;
 mod point;
+mod recording;
 mod timing;
 mod topology;
+mod windows;
 
 use forkline::mpi::{self, Communicator, MpiResult};
 
@@ -42,6 +46,26 @@ const ALL: &[(&str, Scenario)] = &[
     ("left_over", topology::left_over),
     ("graphs", topology::graphs),
     ("neighbors", topology::neighbors),
+    ("counter", windows::counter),
+    ("put_get", windows::put_get),
+    ("halo", windows::halo),
+    ("histogram", windows::histogram),
+    ("swap_lock", windows::swap_lock),
+    ("window_operators", windows::window_operators),
+    ("bounds", windows::bounds),
+    ("window_locks", windows::window_locks),
+    ("blocks", files::blocks),
+    ("views", files::views),
+    ("ordered", files::ordered),
+    ("unopened", files::unopened),
+    ("each_call", immediate::each_call),
+    ("overlap", immediate::overlap),
+    ("mixed", immediate::mixed),
+    ("late_barrier", immediate::late_barrier),
+    ("immediate_errors", immediate::immediate_errors),
+    ("messages", recording::messages),
+    ("clocks", recording::clocks),
+    ("pictures", recording::pictures),
     ("wrong_counts", failing::wrong_counts),
     ("wrong_calls", failing::wrong_calls),
     ("wrong_values", failing::wrong_values),
@@ -55,7 +79,7 @@ const ALL: &[(&str, Scenario)] = &[
 
 /// What is run by its name only.
 const SINGLE: &[(&str, Scenario)] = &[
-    ("timing", timing::ping_pong),
+    ("timing", timing::all),
     ("late", failing::late),
     ("abort", failing::abort),
     ("finalize", failing::finalize),

@@ -1,0 +1,203 @@
+"""Jobs: servers that go on behind their cell, are replaced, stopped and listed, through a real client."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import Callable
+
+import psutil
+import pytest
+from harness import Client, Result, eventually, plain
+
+GREETER = (
+    'let server = jobs::listen("greeter", "127.0.0.1:0", |mut stream, _peer| {{\n'
+    '    println!("somebody came");\n'
+    '    std::io::Write::write_all(&mut stream, b"{}")\n'
+    "}})?;\n"
+    "server.address().unwrap().port()"
+)
+
+
+@pytest.fixture
+def quiet(kernel: Client) -> Client:
+    """A kernel in which no job runs before the test, nor after it; what jobs print may come late."""
+    kernel.late_allowed = True
+    yield kernel
+    kernel.run("%stop --all")
+    kernel.late_allowed = True
+
+
+def said(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        return b"".join(iter(lambda: connection.recv(100), b"")).decode()
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def state(kernel: Client, name: str) -> str:
+    result = kernel.run(f'jobs::list().iter().find(|job| job.name == "{name}").unwrap().state.to_string()')
+    return result.text.strip('"')
+
+
+def port_of(result: Result) -> int:
+    return int(result.text)
+
+
+def test_a_server_goes_on_behind_its_cell_and_prints_there(quiet: Client) -> None:
+    begun = quiet.run(GREETER.format("hello"))
+    assert said(port_of(begun)) == "hello"
+    quiet.wait_printed(begun.id, "somebody came")
+    # Later cells see the handle.
+    result = quiet.run("(server.name(), server.state(), server.n_served())")
+    result.equal(result.text, '("greeter", Running, 1)')
+    assert said(port_of(begun)) == "hello"
+    result = quiet.run("server.n_served()")
+    result.equal(result.text, "2")
+
+
+def test_a_cell_that_is_run_again_replaces_its_job(quiet: Client) -> None:
+    first = quiet.run(GREETER.format("one"))
+    port = port_of(first)
+    first.lacks("takes its place", first.stdout)
+    assert said(port) == "one"
+    same_port = GREETER.format("two").replace("127.0.0.1:0", f"127.0.0.1:{port}")
+    second = quiet.run(same_port)
+    second.equal(second.stdout.splitlines()[0], "job greeter: the one before has been stopped, this one takes its place")
+    second.equal(port_of(second), port)
+    assert said(port) == "two"
+    result = quiet.run('jobs::list().iter().filter(|job| job.name == "greeter").count()')
+    result.equal(result.text, "1")
+
+
+def test_the_list_has_state_address_and_connections(quiet: Client) -> None:
+    port = port_of(quiet.run(GREETER.format("x")))
+    said(port)
+    quiet.run('let _ = jobs::spawn("ticker", |stop| while !stop.wait(Duration::from_millis(5)) {})?;')
+    quiet.run('let _ = jobs::spawn("failing", |_| Err::<(), _>("no luck"))?.join(Duration::from_secs(20));')
+    result = quiet.run("%jobs")
+    result.has("<table", result.shown)
+    for text in ["greeter", f"127.0.0.1:{port}", "ticker", "running", "failed: no luck"]:
+        result.has(text, result.text)
+    result.matches(r"\d\d:\d\d:\d\d", result.text)
+    result = quiet.run("%help jobs")
+    result.has("connections", result.shown)
+
+
+def test_stop_ends_one_or_all(quiet: Client) -> None:
+    port = port_of(quiet.run(GREETER.format("x")))
+    quiet.run('jobs::spawn("the ticker", |stop| while !stop.wait(Duration::from_millis(5)) {})?;')
+    quiet.run('jobs::spawn_async("sleeper", async { tasks::sleep(Duration::from_secs(600)).await })?;')
+    result = quiet.run("%stop the ticker")
+    result.equal(result.stdout, "job the ticker: stopped\n")
+    assert state(quiet, "the ticker") == "ended" and state(quiet, "greeter") == "running"
+    result = quiet.run("%stop --all")
+    result.equal(sorted(result.stdout.splitlines()), ["job greeter: stopped", "job sleeper: stopped"])
+    assert is_refused(port)
+    result = quiet.run("%stop --all")
+    result.equal(result.stdout, "no job runs\n")
+    result = quiet.execute("%stop nobody").expect_error("Error")
+    result.has("job nobody: there is none", result.shown)
+    result = quiet.execute("%stop").expect_error("UsageError")
+    result.has("%stop NAME", result.shown)
+    result = quiet.execute("%jobs now").expect_error("UsageError")
+
+
+def test_an_interrupt_ends_the_cell_and_no_job(quiet: Client) -> None:
+    quiet.run(
+        'static ROUNDS: atomic::AtomicU64 = atomic::AtomicU64::new(0);\n'
+        'jobs::spawn("before", |stop| while !stop.wait(Duration::from_millis(2)) { ROUNDS.fetch_add(1, atomic::Ordering::Relaxed); })?;'
+    )
+    # One that the interrupted cell itself began, whose loop has the check for interrupts.
+    request = quiet.start_execute(
+        'let own = jobs::spawn("own", |stop| { let mut n = 0_u64; while !stop.requested() { n += 1; thread::yield_now(); } std::hint::black_box(n); })?;\n'
+        'let task = jobs::spawn_async("own task", async { loop { tasks::sleep(Duration::from_millis(2)).await; } })?;\n'
+        'println!("started");\nlet mut n = 0_u64;\nloop { n += 1; std::hint::black_box(n); }'
+    )
+    quiet.wait_printed(request, "started")
+    quiet.interrupt().expect_ok()
+    quiet.collect(request, timeout=20).expect_error("Interrupted")
+    for name in ["before", "own", "own task"]:
+        assert state(quiet, name) == "running", name
+    quiet.run(
+        "let seen = ROUNDS.load(atomic::Ordering::Relaxed);\n"
+        "while ROUNDS.load(atomic::Ordering::Relaxed) == seen { thread::yield_now(); }"
+    )
+
+
+def test_a_cell_that_is_left_behind_leaves_jobs_alone(quiet: Client) -> None:
+    port = port_of(quiet.run(GREETER.format("hello")))
+    request = quiet.start_execute('let (_open, wait) = mpsc::channel::<()>();\nprintln!("started");\nwait.recv()?;')
+    quiet.wait_printed(request, "started")
+    quiet.interrupt().expect_ok()
+    quiet.collect(request, timeout=20).expect_error("Interrupted")
+    assert said(port) == "hello"
+    assert state(quiet, "greeter") == "running"
+
+
+def test_a_panic_is_shown_under_its_cell_and_is_the_state(quiet: Client) -> None:
+    begun = quiet.run(
+        'let (go, wait) = mpsc::channel::<()>();\n'
+        'let job = jobs::spawn("unlucky", move |_| { let _ = wait.recv(); panic!("out of luck"); })?;'
+    )
+    quiet.run("drop(go);\nlet end = job.join(Duration::from_secs(20)).unwrap_err().to_string();")
+    quiet.wait_printed(begun.id, "out of luck", name="stderr")
+    result = quiet.run("end")
+    result.has("panicked: out of luck", result.text)
+    assert state(quiet, "unlucky") == "failed: panicked: out of luck"
+
+
+def test_a_port_in_use_names_the_process(quiet: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        result = quiet.execute(f'jobs::listen("late", "127.0.0.1:{port}", |_stream, _peer| ())?;').expect_error()
+        text = plain(result.shown)
+        result.has(f"127.0.0.1:{port} is in use", text)
+        result.has(f"process {os.getpid()} ({psutil.Process().name()[:15]})", text)
+        result.has("do:  ", text)
+
+
+def test_a_job_that_does_not_stop_is_an_error(quiet: Client) -> None:
+    code = (
+        'let (go, wait) = mpsc::channel::<()>();\n'
+        'jobs::spawn("stubborn", move |_| { let _ = wait.recv(); })?;'
+    )
+    quiet.run(code)
+    result = quiet.execute("%stop stubborn").expect_error("Error")
+    result.has("stop.requested()", plain(result.shown))
+    quiet.run("drop(go);")
+
+
+def test_a_handler_may_be_of_any_kind_of_end(quiet: Client) -> None:
+    quiet.run(
+        'let one = jobs::listen("unit", "127.0.0.1:0", |_stream, _peer| ())?;\n'
+        'let two = jobs::listen("result", "127.0.0.1:0", |_stream, _peer| -> Result<(), String> { Err("no".into()) })?;\n'
+        'let three = jobs::spawn_async("endless", async { loop { tasks::yield_now().await; } })?;\n'
+        'let four = jobs::spawn_async("result of a task", async { "x".parse::<u8>().map(drop) })?;'
+    )
+    result = quiet.run("four.join(Duration::from_secs(20)).unwrap_err().to_string()")
+    result.has("invalid digit", result.text)
+
+
+@pytest.mark.parametrize("end", ["shutdown", "kill"])
+def test_jobs_end_with_their_process(start_kernel: Callable[..., Client], end: str) -> None:
+    kernel = start_kernel()
+    port = port_of(kernel.run(GREETER.format("x")))
+    worker = kernel.worker_pid()
+    if end == "kill":
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: is_refused(port), 20, "the port is free")
+        # A new worker knows no job.
+        eventually(lambda: kernel.execute("jobs::list().len()").ok, 60, "a new worker")
+        result = kernel.run("jobs::list().len()")
+        result.equal(result.text, "0")
+    else:
+        kernel.shutdown()
+        eventually(lambda: is_refused(port), 20, "the port is free")
