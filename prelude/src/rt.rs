@@ -23,7 +23,7 @@ use crate::processes::child;
 use crate::{interrupt, json, store};
 
 /// The version of [`Host`] that this library understands.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// A frame with a MIME bundle to show.
 pub const DISPLAY: u32 = 1;
@@ -82,6 +82,10 @@ pub struct Host {
         out: *mut u8,
         cap: usize,
     ) -> usize,
+    /// Where a thread of this process stands, by the system's number of it: a line such as `work, cell [3], line 2` for each
+    /// of its frames that lies in a cell, innermost first. Writes at most `cap` bytes of UTF-8 to `out` and returns how many;
+    /// 0 if there is no such frame or the thread does not answer.
+    pub stack: unsafe extern "C" fn(thread: i32, out: *mut u8, cap: usize) -> usize,
 }
 
 /// Written once by [`forkline_rt_start`] (release), read by [`host`] (acquire).
@@ -278,6 +282,20 @@ pub(crate) fn place(location: &'static Location<'static>) -> String {
 /// As [`place`], for another line of the same file.
 pub(crate) fn place_at(location: &'static Location<'static>, line: u32) -> String {
     locate(location, line).unwrap_or_else(|| format!("{}:{line}", location.file()))
+}
+
+/// The frames of a thread that lie in cells, innermost first, as text.
+pub(crate) fn stack(thread: i32) -> Vec<String> {
+    let Some(host) = host() else {
+        return Vec::new();
+    };
+    // Deep recursions are cut: their innermost frames are what one looks for.
+    let mut out = vec![0; 16 << 10];
+    // SAFETY: the buffer is valid for the whole call, and the worker writes at most what fits into it.
+    let length = unsafe { (host.stack)(thread, out.as_mut_ptr(), out.len()) };
+    out.truncate(length);
+    let text = String::from_utf8_lossy(&out);
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Writes out what std still holds of a line without its newline, so that frames come after it.

@@ -46,7 +46,7 @@ pub use barrier::{Arrival, Barrier, BarrierError};
 pub use condition::{Condition, Lockable};
 pub use event::Event;
 pub use info::{State, ThreadInfo, current};
-pub use list::{ThreadFacts, ThreadList, list};
+pub use list::{ThreadFacts, ThreadList, list, stacks};
 pub use local::Local;
 pub use lock::{Lock, LockError, LockGuard};
 pub use queue::{Empty, Full, Queue, QueueError};

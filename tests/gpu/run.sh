@@ -31,6 +31,9 @@ pack() {
     cp "$target/mpi/release/deps/"libforkline.so "$folder"
     cp "$(rustc --print target-libdir)"/libstd-*.so "$folder"
     cp "$unit" "$folder/unit"
+    # Errors of kernels name columns, which are read in the sources, by paths from the repository's root.
+    mkdir -p "$folder/prelude/src"
+    cp -r "$root/prelude/src/gpu" "$folder/prelude/src"
     # What compiles CUDA C++: the wheel of the tests' own environment, or what FORKLINE_NVRTC names.
     nvrtc=${FORKLINE_NVRTC:-$(compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/forkline/test-venv/lib/python3*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" || true)}
     if [[ -n $nvrtc ]]; then
@@ -61,7 +64,7 @@ run() {
     timeout 240 "$folder/rates" "$device" "$mebibytes" || code=$?
     echo "Unit tests on every device:"
     echo
-    timeout 200 "$folder/unit" gpu:: --test-threads 4 2>&1 | tail -n 40 || code=$?
+    (cd "$folder" && timeout 200 ./unit gpu:: --test-threads 4 2>&1 | tail -n 40) || code=$?
     return "$code"
 }
 

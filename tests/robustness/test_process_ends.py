@@ -84,6 +84,16 @@ def test_no_child_outlives_the_session(start_kernel, how: str) -> None:
     assert still_there(members, 10) == []
 
 
+def test_a_test_of_a_cell_ends_with_the_kernel(start_kernel) -> None:
+    kernel = start_kernel()
+    kernel.start_execute("%%test\n#[test] fn hangs() { loop { thread::sleep(Duration::from_secs(600)); } }")
+    process = psutil.Process(kernel.process.pid)
+    running = lambda: [one for one in process.children(recursive=True) if "hangs" in one.cmdline() and "--exact" in one.cmdline()]  # noqa: E731
+    tests = eventually(running, 60, "the process of the test")
+    kernel.process.process.kill()
+    assert still_there(tests, 10) == []
+
+
 def test_children_stay_when_only_their_cell_ends(kernel: Client) -> None:
     kernel.run(f"let sleeper = {SLEEPER};")
     kernel.run("1 + 1")

@@ -90,7 +90,8 @@ kinds! {
     PreludeChanged = 27,
     /// Text: the name of a variable that evcxr lost because its type was defined anew.
     VariableLost = 28,
-    /// JSON of a line of a cell's generated source, with a token: which line of which cell is it?
+    /// JSON of a line of a cell's generated source, with a token: which line of which cell is it? Or of `frames`, addresses in
+    /// cells' libraries: which functions and lines are they?
     Locate = 29,
     /// JSON: the process of a rank calls `exit`, with this status, at this place.
     Exiting = 30,
@@ -114,7 +115,7 @@ kinds! {
     Interrupt = 68,
     /// `0` or `1`: whether the runs to come are to be profiled.
     Profile = 69,
-    /// JSON: the token of a `Locate` and the place as text, null if the user did not write the line.
+    /// JSON: the token of a `Locate` and the place as text, null if the user did not write the line; or the `frames` as texts.
     Located = 70,
     /// A token (u64, little endian), and a byte that is 1 if the stack of the cell's thread is wanted too.
     Where = 71,

@@ -5,14 +5,14 @@
 //! `rt` module and the two change together.
 
 use super::frames::Kind;
-use super::{RUST_LIBS, backtrace, channel, dl_error, kept, locate};
+use super::{RUST_LIBS, backtrace, channel, dl_error, kept, locate, profile};
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Version of the C interface.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// What the worker offers to the prelude.
 #[repr(C)]
@@ -45,6 +45,7 @@ struct Host {
         out: *mut u8,
         capacity: usize,
     ) -> usize,
+    stack: unsafe extern "C" fn(thread: i32, out: *mut u8, capacity: usize) -> usize,
 }
 
 static HOST: Host = Host {
@@ -57,6 +58,7 @@ static HOST: Host = Host {
     take_interrupt,
     render_png,
     locate: place_of,
+    stack: stack_of,
 };
 
 /// What the prelude offers to the worker.
@@ -322,6 +324,17 @@ unsafe extern "C" fn place_of(
         .and_then(|library| locate::locate(&library, &String::from_utf8_lossy(file), line));
     // SAFETY: promised by the caller.
     place.map_or(0, |place| unsafe { give(&place, out, capacity) })
+}
+
+/// # Safety
+/// `out` must be writable for `capacity` bytes.
+unsafe extern "C" fn stack_of(thread: i32, out: *mut u8, capacity: usize) -> usize {
+    let frames = profile::look_at(thread);
+    if frames.is_empty() {
+        return 0;
+    }
+    // SAFETY: promised by the caller.
+    unsafe { give(&locate::locate_frames(&frames).join("\n"), out, capacity) }
 }
 
 /// # Safety

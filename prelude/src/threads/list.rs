@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::info::{self, Info, State};
 use super::{system, waits};
 use crate::display::{Bundle, Show};
-use crate::rt::place;
-use crate::table::Table;
+use crate::rt::{self, place};
+use crate::table::{self, Column, Table};
 
 /// What was known of a thread when [`list`] looked.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct ThreadFacts {
     pub cpu_time: Option<Duration>,
     /// The system's number of the thread.
     pub system_id: Option<i32>,
+    /// Of a list that [`stacks`] made: the functions of cells in which it was, each with the line where it stood, innermost first.
+    pub stack: Vec<String>,
 }
 
 /// All threads of this process that have not ended; as the last expression of a cell it is a table.
@@ -59,6 +61,34 @@ pub fn list() -> ThreadList {
     ThreadList(facts)
 }
 
+/// As [`list`], with the stack of each thread: which functions of cells it is in, and in which lines.
+///
+/// Each thread is stopped by a signal for some microseconds, and says within 60 ms where it is; one that does not, or that
+/// runs no code of a cell, has no stack here. Locks, queues and sleeps of this module and of std go on waiting afterwards; a
+/// system call that the system does not begin anew by itself (`poll`, `epoll_wait`) ends with `EINTR`, as with any signal.
+/// While `%%prof` makes a profile, and outside of a notebook, there are no stacks.
+///
+/// ```
+/// use forkline::prelude::*;
+///
+/// let event = Arc::new(threads::Event::new());
+/// let waiting = Arc::clone(&event);
+/// let thread = threads::spawn(move || waiting.wait());
+/// println!("{}", threads::stacks());
+/// event.set();
+/// thread.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "_current_frames")]
+#[doc(alias = "dump_traceback")]
+pub fn stacks() -> ThreadList {
+    let mut list = list();
+    for one in &mut list.0 {
+        one.stack = one.system_id.map(rt::stack).unwrap_or_default();
+    }
+    list
+}
+
 fn of_known(info: &Info) -> ThreadFacts {
     let waits_for = waits::of(info.id());
     ThreadFacts {
@@ -68,6 +98,7 @@ fn of_known(info: &Info) -> ThreadFacts {
         daemon: info.is_daemon(),
         cpu_time: info.system_id().and_then(system::cpu_time),
         system_id: info.system_id(),
+        stack: Vec::new(),
     }
 }
 
@@ -81,6 +112,7 @@ fn of_foreign(id: i32) -> Option<ThreadFacts> {
         daemon: false,
         cpu_time: system::cpu_time(id),
         system_id: Some(id),
+        stack: Vec::new(),
     })
 }
 
@@ -100,15 +132,27 @@ fn tell_running_from_runnable(facts: &mut [ThreadFacts]) {
 
 impl ThreadList {
     fn table(&self) -> Table {
-        let rows = self.0.iter();
-        let columns = crate::table! {
-            "name" => rows.clone().map(|one| &one.name),
-            "state" => rows.clone().map(|one| one.state.to_string()),
-            "waits for" => rows.clone().map(|one| one.waits_for.clone().unwrap_or_default()),
-            "daemon" => rows.clone().map(|one| if one.daemon { "yes" } else { "" }),
-            "processor time (ms)" => rows.map(|one| one.cpu_time.unwrap_or_default().as_secs_f64() * 1e3),
-        };
-        columns.expect("the columns are of one list").limit(100)
+        let rows = || self.0.iter();
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        let mut columns = vec![
+            Column::new("name", rows().map(|one| &one.name)),
+            Column::new("state", rows().map(|one| one.state.to_string())),
+            Column::new(
+                "waits for",
+                rows().map(|one| one.waits_for.clone().unwrap_or_default()),
+            ),
+            Column::new("daemon", rows().map(|one| if one.daemon { "yes" } else { "" })),
+            Column::new(
+                "processor time (ms)",
+                rows().map(|one| milliseconds(one.cpu_time.unwrap_or_default())),
+            ),
+        ];
+        if rows().any(|one| !one.stack.is_empty()) {
+            let stacks = rows().map(|one| one.stack.join(" < "));
+            columns.push(Column::new("stack, innermost first", stacks));
+        }
+        let table = table::columns(columns).expect("the columns are of one list");
+        table.limit(100).width(200)
     }
 }
 

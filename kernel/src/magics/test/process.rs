@@ -1,7 +1,7 @@
 //! One test in a process of its own.
 //!
 //! What always holds: when [`run`] returns, the process is gone, and so is what it had started in its group.
-//! Output that was written before the end is there, however the process ended.
+//! Output that was written before the end is there, however the process ended. A kernel that is killed takes the process with it.
 
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -35,6 +35,14 @@ pub fn run(mut command: Command, timeout: Duration, stop: &AtomicBool) -> std::i
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .process_group(0);
+    // SAFETY: what runs between fork and exec is one system call, which is async-signal-safe. The signal comes when this
+    // thread ends, which waits for the process; so only when the kernel is gone.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
     let started = Instant::now();
     let mut child = command.spawn()?;
     // The command has the pipe's other end.

@@ -1,7 +1,8 @@
 //! The side channel's side of [`Outputs`]: what each frame of a worker means.
 
 use super::{ConnectionId, Crash, KeptPanic, Locator, Outputs, RunTimes, Worker};
-use crate::session::panics::{PanicReport, UserError, describe};
+use crate::engine::Place;
+use crate::session::panics::{PanicReport, UserError, describe, user_frames};
 use crate::session::side_channel::Receiver;
 use crate::worker::frames::{self, Frame, Kind};
 use serde_json::{Value, json};
@@ -210,16 +211,29 @@ impl Receiver for Outputs {
     }
 }
 
-/// Answers a worker that wants to know the place of a line of a generated source.
+/// Answers a worker that wants to know the place of a line of a generated source, or those of a stack.
 pub fn answer_place(asked: &Value, locator: Option<&Locator>, socket: &UnixStream) {
-    let library = asked["library"].as_str();
-    let file = asked["file"].as_str().unwrap_or_default();
-    let line = asked["line"].as_u64().unwrap_or_default() as usize;
-    let place = locator.and_then(|locator| locator.place(library, file, line));
-    let answer = json!({ "token": asked["token"], "place": place.map(describe) });
+    let answer = if asked["frames"].is_array() {
+        let frames = user_frames(&asked["frames"], locator);
+        let texts = frames.iter();
+        let texts: Vec<String> = texts
+            .map(|frame| format!("{}, {}", frame.function, describe(frame.place)))
+            .collect();
+        json!({ "token": asked["token"], "frames": texts })
+    } else {
+        let place = place_asked_for(asked, locator);
+        json!({ "token": asked["token"], "place": place.map(describe) })
+    };
     let bytes = frames::encode(Kind::Located, 0, answer.to_string().as_bytes());
     let mut socket = socket;
     let _asks_no_more = socket.write_all(&bytes);
+}
+
+fn place_asked_for(asked: &Value, locator: Option<&Locator>) -> Option<Place> {
+    let library = asked["library"].as_str();
+    let file = asked["file"].as_str().unwrap_or_default();
+    let line = asked["line"].as_u64().unwrap_or_default() as usize;
+    locator.and_then(|locator| locator.place(library, file, line))
 }
 
 /// Text out of bytes: an unfinished character waits in `tail`, what can never be one becomes the
