@@ -88,9 +88,9 @@ Times = dict[tuple[str, int], dict[str, list[float]]]
 def python_with_pyopencl() -> Path:
     venv = CACHE / "pyopencl-venv"
     python = venv / "bin/python"
-    if not python.exists() or subprocess.run([python, "-c", "import pyopencl, numpy"], capture_output=True).returncode:
+    if not python.exists() or subprocess.run([python, "-c", "import pyopencl, numpy, mako"], capture_output=True).returncode:
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "pyopencl", "numpy"]
+        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "pyopencl", "numpy", "mako"]
         subprocess.run(command, check=True)
     return python
 

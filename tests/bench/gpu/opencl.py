@@ -36,7 +36,7 @@ def main() -> None:
         context, "float *out, const float *a, const float *b", "out[i] = sqrt(a[i] * a[i] + b[i]) * 0.5f - b[i]", "fused"
     )
     total = ReductionKernel(context, np.float32, "0", "a+b", "x[i]", "const float *x")
-    running = InclusiveScanKernel(context, np.float32, "a+b")
+    running = InclusiveScanKernel(context, np.float32, "a+b", neutral="0")
     for size in map(int, sys.argv[1:]):
         a, b = rng.random(size, np.float32), rng.random(size, np.float32)
         x, y = cla.to_device(queue, a), cla.to_device(queue, b)
