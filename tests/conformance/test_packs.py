@@ -70,7 +70,7 @@ def test_a_driver_that_is_missing_is_an_ordinary_error(kernel: Client) -> None:
 
 # What people bring, and what forkline's own chapters bring.
 CRATES = ["axum", "cudarc", "image", "itertools", "lambda_runtime", "lapin", "nalgebra", "ndarray", "num", "ocl", "proptest", "rand",
-          "redis", "reqwest", "sqlx", "tarpc", "tokio-util", "ureq"]  # fmt: skip
+          "redis", "reqwest", "rstest", "sqlx", "tarpc", "tokio-util", "ureq"]  # fmt: skip
 MORE = {"cudarc": '{ version = "*", default-features = false, features = ["driver", "dynamic-loading", "cuda-12080"] }'}
 
 
@@ -93,7 +93,7 @@ PACKS = packs()
 
 
 def features(folder: Path, lines: list[str]) -> set[str]:
-    """The crates below the prelude with their features, if a notebook also has others."""
+    """The crates below the prelude and below its macros with their features, if a notebook also has others."""
     (folder / "src").mkdir(exist_ok=True)
     (folder / "src/lib.rs").touch()
     (folder / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
@@ -102,7 +102,7 @@ def features(folder: Path, lines: list[str]) -> set[str]:
         f'forkline = {{ path = "{ROOT / "prelude"}" }}\n' + "\n".join(lines) + "\n"
     )
     done = subprocess.run(
-        ["cargo", "tree", "-p", "forkline", "-e", "normal,no-proc-macro", "--prefix", "none", "-f", "{p} {f}"],
+        ["cargo", "tree", "-p", "forkline", "-e", "normal,build", "--prefix", "none", "-f", "{p} {f}"],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
