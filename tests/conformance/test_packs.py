@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from ctypes.util import find_library
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_packs_are_listed(kernel: Client) -> None:
     result = kernel.run("%load")
     result.matches(r"(?m)^ocl +(ready|not built) +OpenCL by hand", result.stdout)
     result = kernel.execute("%load nothing").expect_error("UsageError")
-    result.has("packs are cust, ndarray, ocl", result.traceback)
+    result.has("packs are cust, lambda, ndarray, oci, ocl, web", result.traceback)
     result.has(":dep nothing", result.traceback)
 
 
@@ -68,23 +69,40 @@ def test_a_driver_that_is_missing_is_an_ordinary_error(kernel: Client) -> None:
 
 
 # What people bring, and what forkline's own chapters bring.
-CRATES = ["axum", "cudarc", "image", "itertools", "lapin", "nalgebra", "ndarray", "num", "ocl", "proptest", "rand", "redis",
-          "reqwest", "sqlx", "tarpc", "tokio-util"]  # fmt: skip
+CRATES = ["axum", "cudarc", "image", "itertools", "lambda_runtime", "lapin", "nalgebra", "ndarray", "num", "ocl", "proptest", "rand",
+          "redis", "reqwest", "rstest", "sqlx", "tarpc", "tokio-util", "ureq"]  # fmt: skip
+MORE = {"cudarc": '{ version = "*", default-features = false, features = ["driver", "dynamic-loading", "cuda-12080"] }'}
 
 
-def features(folder: Path, crate: str | None) -> set[str]:
-    """The crates below the prelude with their features, if a notebook also has another crate."""
-    more = {"cudarc": '{ version = "*", default-features = false, features = ["driver", "dynamic-loading", "cuda-12080"] }'}
+def packs() -> dict[str, list[str]]:
+    """What each pack asks for, as lines of a Cargo.toml; those of a pack below another are the other's too."""
+    source = (ROOT / "kernel/src/engine/packs.rs").read_text()
+    found: dict[str, list[str]] = {}
+    below: dict[str, str] = {}
+    for text in source.split("    Pack {\n")[1:]:
+        text = text.split("\n    },\n")[0]
+        name = re.search(r'name: "(\w+)"', text)[1]
+        pairs = re.findall(r'\(\s*"([\w-]+)",\s*"((?:[^"\\]|\\.)*)",?\s*\)', text)
+        found[name] = [f"{crate} = {wanted}".replace('\\"', '"') for crate, wanted in pairs]
+        if on := re.search(r'on: Some\("(\w+)"\)', text):
+            below[name] = on[1]
+    return {name: found[below[name]] + lines if name in below else lines for name, lines in found.items()}
+
+
+PACKS = packs()
+
+
+def features(folder: Path, lines: list[str]) -> set[str]:
+    """The crates below the prelude and below its macros with their features, if a notebook also has others."""
     (folder / "src").mkdir(exist_ok=True)
     (folder / "src/lib.rs").touch()
     (folder / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
-    line = f"{crate} = {more.get(crate, chr(34) + '*' + chr(34))}\n" if crate else ""
     (folder / "Cargo.toml").write_text(
         '[package]\nname = "notebook"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n'
-        f'forkline = {{ path = "{ROOT / "prelude"}" }}\n{line}'
+        f'forkline = {{ path = "{ROOT / "prelude"}" }}\n' + "\n".join(lines) + "\n"
     )
     done = subprocess.run(
-        ["cargo", "tree", "-p", "forkline", "-e", "normal,no-proc-macro", "--prefix", "none", "-f", "{p} {f}"],
+        ["cargo", "tree", "-p", "forkline", "-e", "normal,build", "--prefix", "none", "-f", "{p} {f}"],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -94,11 +112,25 @@ def features(folder: Path, crate: str | None) -> set[str]:
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     folder = tmp_path_factory.mktemp("notebook")
-    return folder, features(folder, None)
+    return folder, features(folder, [])
 
 
 @pytest.mark.parametrize("crate", CRATES)
 def test_a_crate_does_not_change_the_prelude(notebook: tuple[Path, set[str]], crate: str) -> None:
     folder, alone = notebook
-    asked_more = features(folder, crate) - alone
+    wanted = MORE.get(crate, '"*"')
+    asked_more = features(folder, [f"{crate} = {wanted}"]) - alone
     assert not asked_more, f"the prelude would be compiled anew; prelude/Cargo.toml lists what crates ask for: {asked_more}"
+
+
+def test_all_packs_are_looked_at(kernel: Client) -> None:
+    result = kernel.run("%load")
+    result.equal(sorted(PACKS), [line.split()[0] for line in result.stdout.splitlines()])
+    assert all(PACKS.values()) and PACKS["lambda"][: len(PACKS["web"])] == PACKS["web"], PACKS
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_a_pack_does_not_change_the_prelude(notebook: tuple[Path, set[str]], pack: str) -> None:
+    folder, alone = notebook
+    asked_more = features(folder, PACKS[pack]) - alone
+    assert not asked_more, f"the pack would compile the prelude anew; prelude/Cargo.toml lists what crates ask for: {asked_more}"

@@ -20,6 +20,8 @@ pub struct Pack {
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
+    /// The pack whose crates it has too. They are compiled anew with it: crates that both use have more features here.
+    pub on: Option<&'static str>,
     /// Crates and what `:dep` says of each.
     pub dependencies: &'static [(&'static str, &'static str)],
     /// The library that its crates need to be linked, as the linker names it.
@@ -31,20 +33,69 @@ pub static ALL: &[Pack] = &[
     Pack {
         name: "cust",
         about: "CUDA by hand: contexts, modules, streams, events, memory",
+        on: None,
         dependencies: &[("cust", "\"=0.3.2\"")],
         driver: Some("cuda"),
     },
     Pack {
+        name: "lambda",
+        about: "AWS Lambda's runtime for serverless functions, and all of web",
+        on: Some("web"),
+        // Its logging brings regular expressions and a subscriber, a fifth of the tree.
+        dependencies: &[(
+            "lambda_runtime",
+            "{ version = \"=1.5.0\", default-features = false }",
+        )],
+        driver: None,
+    },
+    Pack {
         name: "ndarray",
         about: "arrays of any number of axes in the processor's memory",
+        on: None,
         dependencies: &[("ndarray", "\"=0.17.2\"")],
+        driver: None,
+    },
+    Pack {
+        name: "oci",
+        about: "images of containers: tar archives, SHA-256, JSON",
+        on: None,
+        dependencies: &[
+            ("serde_json", "\"=1.0.154\""),
+            ("sha2", "\"=0.11.1\""),
+            ("tar", "{ version = \"=0.4.46\", default-features = false }"),
+        ],
         driver: None,
     },
     Pack {
         name: "ocl",
         about: "OpenCL by hand: platforms, contexts, programs, queues, buffers",
+        on: None,
         dependencies: &[("ocl", "\"=0.19.7\"")],
         driver: Some("OpenCL"),
+    },
+    Pack {
+        name: "web",
+        about: "web applications (axum) and an HTTP client (ureq), without TLS",
+        on: None,
+        // hyper is below axum anyway: with it an application is served on a connection that a job has accepted.
+        dependencies: &[
+            ("axum", "\"=0.8.9\""),
+            (
+                "hyper",
+                "{ version = \"=1.12.0\", features = [\"http1\", \"server\"] }",
+            ),
+            (
+                "hyper-util",
+                "{ version = \"=0.1.21\", features = [\"http1\", \"server\", \"service\", \"tokio\"] }",
+            ),
+            ("serde_json", "\"=1.0.154\""),
+            (
+                "tower-http",
+                "{ version = \"=0.7.1\", features = [\"fs\"] }",
+            ),
+            ("ureq", "{ version = \"=3.5.2\", default-features = false }"),
+        ],
+        driver: None,
     },
 ];
 
@@ -73,8 +124,10 @@ pub fn list() -> String {
 impl Pack {
     /// The lines that make its crates dependencies of cells.
     pub fn lines(&self) -> String {
-        let lines = self.dependencies.iter();
-        let lines: Vec<String> = lines
+        let below = self.on.and_then(find);
+        let all = below.into_iter().chain([self]);
+        let lines: Vec<String> = all
+            .flat_map(|pack| pack.dependencies)
             .map(|(name, version)| format!(":dep {name} = {version}"))
             .collect();
         lines.join("\n")
@@ -171,6 +224,17 @@ mod tests {
             assert_eq!(find(pack.name), Some(pack));
         }
         assert_eq!(find("ocl").unwrap().lines(), ":dep ocl = \"=0.19.7\"");
+    }
+
+    #[test]
+    fn a_pack_on_another_has_its_crates_first() {
+        for pack in ALL {
+            if let Some(below) = pack.on {
+                let below = find(below).unwrap_or_else(|| panic!("{}: no {below}", pack.name));
+                assert_eq!(below.on, None, "{}: one below another is enough", pack.name);
+                assert!(pack.lines().starts_with(&below.lines()), "{}", pack.name);
+            }
+        }
     }
 
     #[test]
