@@ -22,6 +22,8 @@ pub struct Pack {
     pub about: &'static str,
     /// Crates and what `:dep` says of each.
     pub dependencies: &'static [(&'static str, &'static str)],
+    /// Crates of our own, whose sources are folders of these names beside the prelude's.
+    pub own: &'static [&'static str],
     /// The library that its crates need to be linked, as the linker names it.
     pub driver: Option<&'static str>,
 }
@@ -32,19 +34,32 @@ pub static ALL: &[Pack] = &[
         name: "cust",
         about: "CUDA by hand: contexts, modules, streams, events, memory",
         dependencies: &[("cust", "\"=0.3.2\"")],
+        own: &[],
         driver: Some("cuda"),
     },
     Pack {
         name: "ndarray",
         about: "arrays of any number of axes in the processor's memory",
         dependencies: &[("ndarray", "\"=0.17.2\"")],
+        own: &[],
         driver: None,
     },
     Pack {
         name: "ocl",
         about: "OpenCL by hand: platforms, contexts, programs, queues, buffers",
         dependencies: &[("ocl", "\"=0.19.7\"")],
+        own: &[],
         driver: Some("OpenCL"),
+    },
+    Pack {
+        name: "remote",
+        about: "objects that are called from other processes and machines, with a name server; tarpc",
+        dependencies: &[(
+            "tarpc",
+            "{ version = \"=0.38.0\", features = [\"serde-transport\", \"tcp\"] }",
+        )],
+        own: &["remote"],
+        driver: None,
     },
 ];
 
@@ -74,9 +89,15 @@ impl Pack {
     /// The lines that make its crates dependencies of cells.
     pub fn lines(&self) -> String {
         let lines = self.dependencies.iter();
-        let lines: Vec<String> = lines
+        let mut lines: Vec<String> = lines
             .map(|(name, version)| format!(":dep {name} = {version}"))
             .collect();
+        lines.extend(self.own.iter().map(|name| {
+            let path = home::prelude_dir().join(name);
+            // TOML's basic strings escape as JSON's do.
+            let path = serde_json::Value::from(path.to_string_lossy());
+            format!(":dep {name} = {{ path = {path} }}")
+        }));
         lines.join("\n")
     }
 
@@ -87,7 +108,12 @@ impl Pack {
     /// What it is built from, as text; none without a template.
     fn ingredients(&self) -> Option<String> {
         let template = template::recorded()?.digest;
-        Some(format!("{template}\n{}\n", self.lines()))
+        let sources = self.own.iter().map(|name| {
+            let folder = format!("{name}/");
+            template::digest_of(|file| file.starts_with(&folder)) + "\n"
+        });
+        let sources: String = sources.collect();
+        Some(format!("{template}\n{}\n{sources}", self.lines()))
     }
 
     /// Whether it can be loaded without a build.
@@ -111,6 +137,8 @@ impl Pack {
             self.name
         ));
         let dir = self.dir();
+        // The template does not depend on the sources of our own crates, so they may be newer than it.
+        template::write_prelude(&home::prelude_dir())?;
         template::copy_to(&dir)?;
         template::build(&dir, &self.lines())
             .with_context(|| format!("the pack {} could not be built", self.name))?;
@@ -167,6 +195,10 @@ mod tests {
         for pack in ALL {
             for (name, version) in pack.dependencies {
                 assert!(version.contains("\"="), "{name} of {}: pin it", pack.name);
+            }
+            for name in pack.own {
+                let manifest = format!("{name}/Cargo.toml");
+                assert!(template::has_file(&manifest), "{name} of {}", pack.name);
             }
             assert_eq!(find(pack.name), Some(pack));
         }
