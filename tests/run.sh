@@ -54,7 +54,10 @@ gpu_cargo() {
 # remote_cargo ARGUMENTS...: cargo for the crate of the pack `remote`.
 remote_cargo() {
     local target=${CARGO_TARGET_DIR:-$PWD/target}/remote
-    (cd "$REMOTE_CRATE" && CARGO_TARGET_DIR=$target limited cargo "$@")
+    # Its documentation's examples link the prelude's dylib, and cargo tells them of the compiler's libraries only where
+    # the crate itself is one.
+    (cd "$REMOTE_CRATE" && CARGO_TARGET_DIR=$target \
+        LD_LIBRARY_PATH=$(rustc --print target-libdir)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} limited cargo "$@")
 }
 
 stage_clippy() {

@@ -145,7 +145,7 @@ def test_a_server_in_another_process_is_dead_when_it_is_killed(remote: Client) -
     remote.run('network.wait_for(&["elsewhere"], Duration::from_secs(20))?; let there = network.proxy::<dyn Hello>("elsewhere");')
     result = remote.run('there.welcome("you")?')
     result.equal(result.text, '"Hi welcome you"')
-    os.kill(int(remote.run("process.id()").text), signal.SIGKILL)
+    os.kill(int(remote.run("process.pid().unwrap()").text), signal.SIGKILL)
     eventually(lambda: remote.run('network.lookup("elsewhere").is_err()').text == "true", 20, "its silence is noticed")
     result = remote.execute('network.lookup("elsewhere")?;').expect_error()
     result.has("elsewhere: its server is dead", result.traceback)

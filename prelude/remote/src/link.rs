@@ -16,7 +16,7 @@ use tarpc::client::{self, RpcError};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
-use crate::error::Error;
+use crate::error::{Error, causes};
 use crate::key;
 use crate::network::{HANDSHAKE_TIME, Network};
 use crate::object::Returned;
@@ -293,15 +293,4 @@ impl Link {
             dispatch: Arc::new(Dispatch(forkline::tasks::handle().spawn(dispatch))),
         })
     }
-}
-
-/// An error with those that led to it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

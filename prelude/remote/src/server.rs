@@ -19,7 +19,7 @@ use tarpc::server::{BaseChannel, Channel as _, Config, serve};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::error::Error;
+use crate::error::{Error, causes};
 use crate::key;
 use crate::names::Registration;
 use crate::network::{HANDSHAKE_TIME, Network};
@@ -349,7 +349,7 @@ impl Shared {
                 .requests()
         );
         while let Some(request) = requests.next().await {
-            let request = request.map_err(io::Error::other)?;
+            let request = request.map_err(|error| io::Error::other(causes(&error)))?;
             let own = Arc::clone(self);
             let answering = serve(|_context, request| async move { Ok(own.answer(request).await) });
             tasks::spawn(request.execute(answering));

@@ -271,7 +271,7 @@ fn an_object_may_call_itself_through_others() {
     // With one call at a time it would wait for itself: the deadline says so.
     let network = network.n_handlers(1).deadline(Duration::from_millis(200));
     let first = start("a", "b", &network);
-    let error = network.proxy::<dyn Chain>("b").pass(vec![]).unwrap_err();
+    let error = network.proxy::<dyn Chain>("a").pass(vec![]).unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
     first.stop().unwrap();
     second.stop().unwrap();

@@ -206,7 +206,7 @@ fn an_announced_gigabyte_costs_no_memory() {
         server
             .refusals()
             .iter()
-            .any(|refusal| refusal.why.contains("read from the transport"))
+            .any(|refusal| refusal.why.contains("frame size too big"))
     );
     assert_eq!(hello.welcome("you").unwrap(), "Hi welcome you");
     server.stop().unwrap();
