@@ -271,7 +271,7 @@ def test_the_pack_does_not_change_the_prelude(tmp_path: Path) -> None:
             f'forkline = {{ path = "{ROOT / "prelude"}" }}\n{more}'
         )
         done = subprocess.run(
-            ["cargo", "tree", "-p", "forkline", "-e", "normal,no-proc-macro", "--prefix", "none", "-f", "{p} {f}"],
+            ["cargo", "tree", "-p", "forkline", "-e", "all", "--prefix", "none", "-f", "{p} {f}"],
             cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
