@@ -25,6 +25,8 @@ readonly SUITES=(conformance robustness debugger browser mpi gpu cluster noteboo
 readonly MPI_CRATES=(prelude/mpi tests/mpi/ranks)
 # Another one: the GPU plugins, which build without a GPU.
 readonly GPU_WORKSPACE=prelude/gpu
+# The crate of the pack `remote`, in a workspace of its own.
+readonly REMOTE_CRATE=prelude/remote
 
 # ---- the stages ---------------------------------------------------------------------------------
 
@@ -39,6 +41,7 @@ stage_fmt() {
         (cd "$crate" && cargo fmt --check)
     done
     (cd "$GPU_WORKSPACE" && cargo fmt --all --check)
+    (cd "$REMOTE_CRATE" && cargo fmt --all --check)
     (cd tests/gpu/rates && cargo fmt --check)
 }
 
@@ -48,9 +51,19 @@ gpu_cargo() {
     (cd "$GPU_WORKSPACE" && CARGO_TARGET_DIR=$target CUDA_LIBRARY_PATH=$PWD/stubs limited cargo "$@")
 }
 
+# remote_cargo ARGUMENTS...: cargo for the crate of the pack `remote`.
+remote_cargo() {
+    local target=${CARGO_TARGET_DIR:-$PWD/target}/remote
+    # Its documentation's examples link the prelude's dylib, and cargo tells them of the compiler's libraries only where
+    # the crate itself is one.
+    (cd "$REMOTE_CRATE" && CARGO_TARGET_DIR=$target \
+        LD_LIBRARY_PATH=$(rustc --print target-libdir)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} limited cargo "$@")
+}
+
 stage_clippy() {
     cargo clippy --release --workspace --all-targets --locked -- -D warnings
     gpu_cargo clippy --release --workspace --all-targets --locked -- -D warnings
+    remote_cargo clippy --release --workspace --all-targets --locked -- -D warnings
     if ! has_mpi; then
         echo "NOT RUN for ${MPI_CRATES[*]}: MPI is not installed"
         return
@@ -67,6 +80,7 @@ stage_cargo() {
     gpu_cargo build --release --workspace --locked
     FORKLINE_OPENCL_PLUGIN=$plugins/libforkline_opencl.so FORKLINE_TRANSLATOR=$plugins/libforkline_translate.so \
         limited cargo test --release --workspace --locked --no-fail-fast
+    remote_cargo test --release --workspace --locked --no-fail-fast
 }
 
 stage_install() {

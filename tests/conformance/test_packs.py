@@ -25,7 +25,7 @@ def test_packs_are_listed(kernel: Client) -> None:
     result = kernel.run("%load")
     result.matches(r"(?m)^ocl +(ready|not built) +OpenCL by hand", result.stdout)
     result = kernel.execute("%load nothing").expect_error("UsageError")
-    result.has("packs are cust, lambda, ndarray, oci, ocl, web", result.traceback)
+    result.has("packs are cust, lambda, ndarray, oci, ocl, remote, web", result.traceback)
     result.has(":dep nothing", result.traceback)
 
 
@@ -84,6 +84,8 @@ def packs() -> dict[str, list[str]]:
         name = re.search(r'name: "(\w+)"', text)[1]
         pairs = re.findall(r'\(\s*"([\w-]+)",\s*"((?:[^"\\]|\\.)*)",?\s*\)', text)
         found[name] = [f"{crate} = {wanted}".replace('\\"', '"') for crate, wanted in pairs]
+        if own := re.search(r'own: &\["(\w+)"\]', text):
+            found[name].append(f'{own[1]} = {{ path = "{ROOT / "prelude" / own[1]}" }}')
         if on := re.search(r'on: Some\("(\w+)"\)', text):
             below[name] = on[1]
     return {name: found[below[name]] + lines if name in below else lines for name, lines in found.items()}

@@ -24,18 +24,30 @@ pub struct Pack {
     pub on: Option<&'static str>,
     /// Crates and what `:dep` says of each.
     pub dependencies: &'static [(&'static str, &'static str)],
+    /// Crates of our own, whose sources are folders of these names beside the prelude's.
+    pub own: &'static [&'static str],
     /// The library that its crates need to be linked, as the linker names it.
     pub driver: Option<&'static str>,
 }
+
+/// What most packs have not.
+const PLAIN: Pack = Pack {
+    name: "",
+    about: "",
+    on: None,
+    dependencies: &[],
+    own: &[],
+    driver: None,
+};
 
 /// All packs, by name.
 pub static ALL: &[Pack] = &[
     Pack {
         name: "cust",
         about: "CUDA by hand: contexts, modules, streams, events, memory",
-        on: None,
         dependencies: &[("cust", "\"=0.3.2\"")],
         driver: Some("cuda"),
+        ..PLAIN
     },
     Pack {
         name: "lambda",
@@ -46,37 +58,44 @@ pub static ALL: &[Pack] = &[
             "lambda_runtime",
             "{ version = \"=1.5.0\", default-features = false }",
         )],
-        driver: None,
+        ..PLAIN
     },
     Pack {
         name: "ndarray",
         about: "arrays of any number of axes in the processor's memory",
-        on: None,
         dependencies: &[("ndarray", "\"=0.17.2\"")],
-        driver: None,
+        ..PLAIN
     },
     Pack {
         name: "oci",
         about: "images of containers: tar archives, SHA-256, JSON",
-        on: None,
         dependencies: &[
             ("serde_json", "\"=1.0.154\""),
             ("sha2", "\"=0.11.1\""),
             ("tar", "{ version = \"=0.4.46\", default-features = false }"),
         ],
-        driver: None,
+        ..PLAIN
     },
     Pack {
         name: "ocl",
         about: "OpenCL by hand: platforms, contexts, programs, queues, buffers",
-        on: None,
         dependencies: &[("ocl", "\"=0.19.7\"")],
         driver: Some("OpenCL"),
+        ..PLAIN
+    },
+    Pack {
+        name: "remote",
+        about: "objects that are called from other processes and machines, with a name server; tarpc",
+        dependencies: &[(
+            "tarpc",
+            "{ version = \"=0.38.0\", features = [\"serde-transport\", \"tcp\"] }",
+        )],
+        own: &["remote"],
+        ..PLAIN
     },
     Pack {
         name: "web",
         about: "web applications (axum) and an HTTP client (ureq), without TLS",
-        on: None,
         // hyper is below axum anyway: with it an application is served on a connection that a job has accepted.
         dependencies: &[
             ("axum", "\"=0.8.9\""),
@@ -95,7 +114,7 @@ pub static ALL: &[Pack] = &[
             ),
             ("ureq", "{ version = \"=3.5.2\", default-features = false }"),
         ],
-        driver: None,
+        ..PLAIN
     },
 ];
 
@@ -126,10 +145,16 @@ impl Pack {
     pub fn lines(&self) -> String {
         let below = self.on.and_then(find);
         let all = below.into_iter().chain([self]);
-        let lines: Vec<String> = all
+        let mut lines: Vec<String> = all
             .flat_map(|pack| pack.dependencies)
             .map(|(name, version)| format!(":dep {name} = {version}"))
             .collect();
+        lines.extend(self.own.iter().map(|name| {
+            let path = home::prelude_dir().join(name);
+            // TOML's basic strings escape as JSON's do.
+            let path = serde_json::Value::from(path.to_string_lossy());
+            format!(":dep {name} = {{ path = {path} }}")
+        }));
         lines.join("\n")
     }
 
@@ -140,7 +165,12 @@ impl Pack {
     /// What it is built from, as text; none without a template.
     fn ingredients(&self) -> Option<String> {
         let template = template::recorded()?.digest;
-        Some(format!("{template}\n{}\n", self.lines()))
+        let sources = self.own.iter().map(|name| {
+            let folder = format!("{name}/");
+            template::digest_of(|file| file.starts_with(&folder)) + "\n"
+        });
+        let sources: String = sources.collect();
+        Some(format!("{template}\n{}\n{sources}", self.lines()))
     }
 
     /// Whether it can be loaded without a build.
@@ -164,6 +194,8 @@ impl Pack {
             self.name
         ));
         let dir = self.dir();
+        // The template does not depend on the sources of our own crates, so they may be newer than it.
+        template::write_prelude(&home::prelude_dir())?;
         template::copy_to(&dir)?;
         template::build(&dir, &self.lines())
             .with_context(|| format!("the pack {} could not be built", self.name))?;
@@ -220,6 +252,10 @@ mod tests {
         for pack in ALL {
             for (name, version) in pack.dependencies {
                 assert!(version.contains("\"="), "{name} of {}: pin it", pack.name);
+            }
+            for name in pack.own {
+                let manifest = format!("{name}/Cargo.toml");
+                assert!(template::has_file(&manifest), "{name} of {}", pack.name);
             }
             assert_eq!(find(pack.name), Some(pack));
         }

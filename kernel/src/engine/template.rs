@@ -103,8 +103,11 @@ fn ingredients() -> anyhow::Result<Ingredients> {
         hasher.update(bytes);
     };
     for (name, contents) in PRELUDE_FILES {
-        // Plugins are built apart (see `plugins`).
-        if name.starts_with("mpi/") || name.starts_with("gpu/") {
+        // Plugins and the crates of packs are built apart (see `plugins` and `packs`).
+        if ["mpi/", "gpu/", "remote/"]
+            .iter()
+            .any(|apart| name.starts_with(apart))
+        {
             continue;
         }
         add(name.as_bytes());
