@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from ctypes.util import find_library
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_packs_are_listed(kernel: Client) -> None:
     result = kernel.run("%load")
     result.matches(r"(?m)^ocl +(ready|not built) +OpenCL by hand", result.stdout)
     result = kernel.execute("%load nothing").expect_error("UsageError")
-    result.has("packs are cust, ndarray, ocl", result.traceback)
+    result.has("packs are cust, ndarray, ocl, queue", result.traceback)
     result.has(":dep nothing", result.traceback)
 
 
@@ -72,19 +73,40 @@ CRATES = ["axum", "cudarc", "image", "itertools", "lapin", "nalgebra", "ndarray"
           "reqwest", "sqlx", "tarpc", "tokio-util"]  # fmt: skip
 
 
+def packs() -> dict[str, str]:
+    """The packs of the kernel: what each adds to a Cargo.toml."""
+    text = (ROOT / "kernel/src/engine/packs.rs").read_text()
+    string = r'"((?:[^"\\]|\\.|\\\n)*)"'
+    found = {}
+    for name, body in re.findall(r'name: "(\w+)",\s.*?dependencies: &\[(.*?)\],\n        driver:', text, re.DOTALL):
+        pairs = re.findall(rf"\(\s*{string},\s*{string},?\s*\)", body)
+        # As Rust reads them: a backslash at a line's end swallows the indentation, and one before a quote itself.
+        pairs = [(crate, re.sub(r"\\\n\s*", "", version).replace("\\", "")) for crate, version in pairs]
+        found[name] = "".join(f"{crate} = {version}\n" for crate, version in pairs)
+    return found
+
+
 def features(folder: Path, crate: str | None) -> set[str]:
-    """The crates below the prelude with their features, if a notebook also has another crate."""
+    """The crates below the prelude with their features, derive macros included, if a notebook also has another crate."""
+    return features_with(folder, dependency(crate) if crate else "")
+
+
+def dependency(crate: str) -> str:
     more = {"cudarc": '{ version = "*", default-features = false, features = ["driver", "dynamic-loading", "cuda-12080"] }'}
+    return f"{crate} = {more.get(crate, chr(34) + '*' + chr(34))}\n"
+
+
+def features_with(folder: Path, lines: str) -> set[str]:
+    """The same with any lines of dependencies."""
     (folder / "src").mkdir(exist_ok=True)
     (folder / "src/lib.rs").touch()
     (folder / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
-    line = f"{crate} = {more.get(crate, chr(34) + '*' + chr(34))}\n" if crate else ""
     (folder / "Cargo.toml").write_text(
         '[package]\nname = "notebook"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n'
-        f'forkline = {{ path = "{ROOT / "prelude"}" }}\n{line}'
+        f'forkline = {{ path = "{ROOT / "prelude"}" }}\n{lines}'
     )
     done = subprocess.run(
-        ["cargo", "tree", "-p", "forkline", "-e", "normal,no-proc-macro", "--prefix", "none", "-f", "{p} {f}"],
+        ["cargo", "tree", "-p", "forkline", "-e", "normal,build", "--prefix", "none", "-f", "{p} {f}"],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -102,3 +124,17 @@ def test_a_crate_does_not_change_the_prelude(notebook: tuple[Path, set[str]], cr
     folder, alone = notebook
     asked_more = features(folder, crate) - alone
     assert not asked_more, f"the prelude would be compiled anew; prelude/Cargo.toml lists what crates ask for: {asked_more}"
+
+
+@pytest.mark.parametrize("pack", packs())
+def test_a_pack_does_not_change_the_prelude(notebook: tuple[Path, set[str]], pack: str) -> None:
+    folder, alone = notebook
+    lines = packs()[pack]
+    assert lines, f"no crate of the pack {pack} was found in packs.rs"
+    asked_more = features_with(folder, lines) - alone
+    assert not asked_more, f"the prelude would be compiled anew; prelude/Cargo.toml lists what crates ask for: {asked_more}"
+
+
+def test_every_pack_is_looked_at(kernel: Client) -> None:
+    result = kernel.run("%load")
+    result.equal(re.findall(r"(?m)^(\w+)", result.stdout), list(packs()))
