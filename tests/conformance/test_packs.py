@@ -25,7 +25,7 @@ def test_packs_are_listed(kernel: Client) -> None:
     result = kernel.run("%load")
     result.matches(r"(?m)^ocl +(ready|not built) +OpenCL by hand", result.stdout)
     result = kernel.execute("%load nothing").expect_error("UsageError")
-    result.has("packs are cust, lambda, ndarray, oci, ocl, remote, web", result.traceback)
+    result.has("packs are cust, lambda, ndarray, oci, ocl, queue, remote, web", result.traceback)
     result.has(":dep nothing", result.traceback)
 
 
@@ -82,8 +82,10 @@ def packs() -> dict[str, list[str]]:
     for text in source.split("    Pack {\n")[1:]:
         text = text.split("\n    },\n")[0]
         name = re.search(r'name: "(\w+)"', text)[1]
-        pairs = re.findall(r'\(\s*"([\w-]+)",\s*"((?:[^"\\]|\\.)*)",?\s*\)', text)
-        found[name] = [f"{crate} = {wanted}".replace('\\"', '"') for crate, wanted in pairs]
+        pairs = re.findall(r'\(\s*"([\w-]+)",\s*"((?:[^"\\]|\\[\s\S])*)",?\s*\)', text)
+        # As Rust reads them: a backslash at a line's end swallows the indentation, and one before a quote itself.
+        pairs = [(crate, re.sub(r"\\\n\s*", "", wanted).replace("\\", "")) for crate, wanted in pairs]
+        found[name] = [f"{crate} = {wanted}" for crate, wanted in pairs]
         if own := re.search(r'own: &\["(\w+)"\]', text):
             found[name].append(f'{own[1]} = {{ path = "{ROOT / "prelude" / own[1]}" }}')
         if on := re.search(r'on: Some\("(\w+)"\)', text):
