@@ -141,7 +141,10 @@ impl ThreadList {
                 "waits for",
                 rows().map(|one| one.waits_for.clone().unwrap_or_default()),
             ),
-            Column::new("daemon", rows().map(|one| if one.daemon { "yes" } else { "" })),
+            Column::new(
+                "daemon",
+                rows().map(|one| if one.daemon { "yes" } else { "" }),
+            ),
             Column::new(
                 "processor time (ms)",
                 rows().map(|one| milliseconds(one.cpu_time.unwrap_or_default())),
