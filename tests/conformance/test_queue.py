@@ -123,6 +123,27 @@ def test_what_was_revoked_is_never_done(queue: Client) -> None:
     queue.run(SHUTDOWN)
 
 
+@pytest.mark.timeout(BUILD_SECONDS + 300)
+def test_tasks_outlive_the_session(queue: Client, start_kernel: Callable[..., Client], tmp_path: Path) -> None:
+    queue.run("let ids = (0..5).map(|n| app.delay(Work::Add(n, 10))).collect::<io::Result<Vec<_>>>()?;")
+    ids = queue.run("ids.join(\" \")").text.strip('"').split()
+    owner = start_kernel()
+    for cell in definitions():
+        owner.run(cell, timeout=BUILD_SECONDS)
+    owner.run(OPEN.format(rust_str(tmp_path / "tasks.sqlite")))
+    owner.run("let more = app.delay(Work::Add(50, 10))?;")
+    # A kernel that is killed says good-bye to nobody.
+    owner.process.kill()
+    listed = queue.run('app.list("waiting")?.len()')
+    listed.equal(listed.text, "6")
+    queue.run("let workers = app.start(1, 1)?;")
+    result = queue.run('while app.counts()?.get("done") != Some(&6) { thread::sleep(Duration::from_millis(5)); }\napp.counts()?', timeout=60)
+    result.equal(result.text, '{"done": 6}')
+    result = queue.run(f'app.result("{ids[4]}", Duration::ZERO)??')
+    result.equal(result.text, "14")
+    queue.run(SHUTDOWN)
+
+
 def refused(kernel: Client, path: Path) -> Result:
     return kernel.run(f"app.open(Path::new({rust_str(path)})).err().map(|error| error.to_string())", timeout=60)
 
