@@ -19,7 +19,7 @@ readonly LOGS=$CACHE/test-logs
 # No stage takes nearly as long; one that hangs must not hold up the others for ever.
 readonly STAGE_LIMIT=45m
 
-readonly STAGES=(fmt clippy cargo install venv conformance robustness debugger browser mpi gpu cluster notebooks tidy)
+readonly STAGES=(fmt clippy cargo install packs venv conformance robustness debugger browser mpi gpu cluster notebooks tidy)
 readonly SUITES=(conformance robustness debugger browser mpi gpu cluster notebooks tidy)
 # Workspaces of their own: the MPI plugin, and the program that its tests run.
 readonly MPI_CRATES=(prelude/mpi tests/mpi/ranks)
@@ -53,7 +53,8 @@ gpu_cargo() {
 
 # remote_cargo ARGUMENTS...: cargo for the crate of the pack `remote`.
 remote_cargo() {
-    local target=${CARGO_TARGET_DIR:-$PWD/target}/remote
+    # With the programs of tests/mpi and tests/gpu: the prelude below all of them is compiled once.
+    local target=${CARGO_TARGET_DIR:-$PWD/target}/mpi
     # Its documentation's examples link the prelude's dylib, and cargo tells them of the compiler's libraries only where
     # the crate itself is one.
     (cd "$REMOTE_CRATE" && CARGO_TARGET_DIR=$target \
@@ -87,6 +88,14 @@ stage_install() {
     cargo build --release -p forkline-kernel --locked
     "$FORKLINE_BIN" install --prefix "$PREFIX"
     limited "$FORKLINE_BIN" template
+}
+
+# In a notebook the first %load of a pack builds it, which takes longer than a test lets a cell run.
+stage_packs() {
+    local pack
+    for pack in $("$FORKLINE_BIN" pack | awk '{ print $1 }'); do
+        limited "$FORKLINE_BIN" pack "$pack"
+    done
 }
 
 stage_venv() {
@@ -260,7 +269,7 @@ wanted=()
 for stage in "${STAGES[@]}"; do
     if [[ $# -eq 0 ]] || is_one_of "$stage" "$@"; then
         wanted+=("$stage")
-    elif [[ $stage == install || $stage == venv ]]; then
+    elif is_one_of "$stage" install packs venv; then
         # A suite that is named brings what it stands on.
         for suite in "${SUITES[@]}"; do
             if is_one_of "$suite" "$@"; then
@@ -293,7 +302,7 @@ for stage in "${wanted[@]}"; do
         [[ $stage_code -ne 0 ]] || continue
         any_failed=yes
         # Without a kernel or a pytest the suites would only repeat that it is not there.
-        [[ $stage != install && $stage != venv ]] || stopped_by=$stage
+        ! is_one_of "$stage" install venv || stopped_by=$stage
     fi
 done
 
