@@ -84,6 +84,30 @@ pub static ALL: &[Pack] = &[
         ..PLAIN
     },
     Pack {
+        name: "queue",
+        about: "task queues for workers in several processes: apalis, in a file of SQLite",
+        // Without TLS and other databases. apalis-sqlite has sqlx without a runtime, and asks for SQLite with it.
+        dependencies: &[
+            (
+                "apalis",
+                "{ version = \"=1.0.0\", default-features = false, \
+                 features = [\"catch-panic\", \"limit\", \"retry\", \"timeout\"] }",
+            ),
+            (
+                "apalis-sqlite",
+                "{ version = \"=1.0.0\", default-features = false, \
+                 features = [\"json\", \"migrate\", \"tokio\"] }",
+            ),
+            (
+                "sqlx",
+                "{ version = \"=0.9.0\", default-features = false, \
+                 features = [\"json\", \"migrate\", \"runtime-tokio\", \"sqlite\"] }",
+            ),
+            ("ulid", "\"=3.0.0\""),
+        ],
+        ..PLAIN
+    },
+    Pack {
         name: "remote",
         about: "objects that are called from other processes and machines, with a name server; tarpc",
         dependencies: &[(
@@ -113,30 +137,6 @@ pub static ALL: &[Pack] = &[
                 "{ version = \"=0.7.1\", features = [\"fs\"] }",
             ),
             ("ureq", "{ version = \"=3.5.2\", default-features = false }"),
-        ],
-        ..PLAIN
-    },
-    Pack {
-        name: "queue",
-        about: "task queues for workers in several processes: apalis, in a file of SQLite",
-        // Without TLS and other databases. apalis-sqlite has sqlx without a runtime, and asks for SQLite with it.
-        dependencies: &[
-            (
-                "apalis",
-                "{ version = \"=1.0.0\", default-features = false, \
-                 features = [\"catch-panic\", \"limit\", \"retry\", \"timeout\"] }",
-            ),
-            (
-                "apalis-sqlite",
-                "{ version = \"=1.0.0\", default-features = false, \
-                 features = [\"json\", \"migrate\", \"tokio\"] }",
-            ),
-            (
-                "sqlx",
-                "{ version = \"=0.9.0\", default-features = false, \
-                 features = [\"json\", \"migrate\", \"runtime-tokio\", \"sqlite\"] }",
-            ),
-            ("ulid", "\"=3.0.0\""),
         ],
         ..PLAIN
     },
