@@ -92,10 +92,7 @@ stage_install() {
 
 # In a notebook the first %load of a pack builds it, which takes longer than a test lets a cell run.
 stage_packs() {
-    local pack
-    for pack in $("$FORKLINE_BIN" pack | awk '{ print $1 }'); do
-        limited "$FORKLINE_BIN" pack "$pack"
-    done
+    limited "$FORKLINE_BIN" pack ndarray oci web remote lambda queue
 }
 
 stage_venv() {
