@@ -106,7 +106,7 @@ def features(folder: Path, lines: list[str]) -> set[str]:
         f'forkline = {{ path = "{ROOT / "prelude"}" }}\n' + "\n".join(lines) + "\n"
     )
     done = subprocess.run(
-        ["cargo", "tree", "-p", "forkline", "-e", "normal,build", "--prefix", "none", "-f", "{p} {f}"],
+        ["cargo", "tree", "-p", "forkline", "-e", "all", "--prefix", "none", "-f", "{p} {f}"],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 from harness import Client, eventually
-
-ROOT = Path(__file__).resolve().parents[2]
 
 OBJECT = """
 #[remote::object]
@@ -259,27 +255,3 @@ def test_a_built_pack_is_loaded_in_seconds(remote: Client, start_kernel) -> None
     result = another.run("%load remote", timeout=120)
     result.equal(result.stdout + result.stderr, "")
     assert time.monotonic() - before < 20
-
-
-def test_the_pack_does_not_change_the_prelude(tmp_path: Path) -> None:
-    def tree(more: str) -> set[str]:
-        (tmp_path / "src").mkdir(exist_ok=True)
-        (tmp_path / "src/lib.rs").touch()
-        (tmp_path / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
-        (tmp_path / "Cargo.toml").write_text(
-            '[package]\nname = "notebook"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[dependencies]\n'
-            f'forkline = {{ path = "{ROOT / "prelude"}" }}\n{more}'
-        )
-        done = subprocess.run(
-            ["cargo", "tree", "-p", "forkline", "-e", "all", "--prefix", "none", "-f", "{p} {f}"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return {line.removesuffix("(*)").strip() for line in done.stdout.splitlines()}
-
-    alone = tree("")
-    more = tree(
-        'tarpc = { version = "=0.38.0", features = ["serde-transport", "tcp"] }\n'
-        f'remote = {{ path = "{ROOT / "prelude/remote"}" }}\n'
-    )
-    assert alone and not more - alone, f"the prelude would be compiled anew: {more - alone}"
