@@ -663,19 +663,19 @@ class Client:
         queue = list(answers or [])
         handled = 0
         inputs: list[Message] = []
-
-        def reply() -> Message | None:
-            return next((m for m in self.by_parent.get(request, []) if m.channel == channel), None)
-
-        def idle() -> Message | None:
-            return next((m for m in reversed(self.by_parent.get(request, [])) if m.is_status("idle")), None)
+        reply: Message | None = None
+        is_idle = False
 
         def step() -> bool:
-            nonlocal handled
+            """Looks at each message once: a cell may print tens of thousands."""
+            nonlocal handled, reply, is_idle
             messages = self.by_parent.get(request, [])
             while handled < len(messages):
                 message = messages[handled]
                 handled += 1
+                if message.channel == channel:
+                    reply = reply or message
+                is_idle = is_idle or message.is_status("idle")
                 if message.type == "input_request":
                     inputs.append(message)
                     if unanswered:
@@ -683,15 +683,18 @@ class Client:
                     if not queue:
                         self.fail("an input request came that no answer is left for")
                     self.answer(message, queue.pop(0))
-            return bool(reply() or idle())
+            return bool(reply or is_idle)
 
         what = asked["header"]["msg_type"].replace("_request", "_reply")
         self.wait(step, timeout, f"{what} or idle")
-        self.wait(lambda: step() and reply() and idle(), GAP, f"both {what} and idle, of which one has come")
+        # What was printed may still be on its way while the reply is here: the gap is one without any message.
+        while not (reply and is_idle):
+            before = handled
+            self.wait(lambda: step() and handled > before, GAP, f"both {what} and idle, of which one has come")
         self.pending.pop(request, None)
         self.finished.add(request)
         messages = list(self.by_parent[request])
-        result = Result(asked, reply(), messages, inputs)
+        result = Result(asked, reply, messages, inputs)
         faults = conduct_faults(asked, messages, result.reply)
         if faults and not self.late_allowed:
             raise AssertionError(result.story("the kernel's conduct was wrong:\n  " + "\n  ".join(faults)))

@@ -171,12 +171,12 @@ impl Runner {
         } else {
             Vec::new()
         };
-        // A front end that has the reply may ask for a completion at once.
+        // A front end that has the reply may ask for a completion, or for the variables, at once.
+        self.note_names();
         shared.queue.almost_done();
         wire.reply(message, "execute_reply", reply);
         wire.status(&message.parent, "idle");
         self.answer_aborted(&aborted, number);
-        self.note_names();
     }
 
     /// Runs a cell; returns the text of its result.
