@@ -65,12 +65,14 @@ fn rustc_version() -> String {
         .to_owned()
 }
 
-/// Every file below `dir` that belongs to the crate.
+/// Every file below `dir` that a user's build needs. Unit tests are not among them: who changes one need not build the prelude
+/// of every session anew.
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with('.') || name == "target" {
+        let is_test = matches!(&*name, "tests" | "tests.rs" | "testing.rs");
+        if name.starts_with('.') || name == "target" || is_test {
             continue;
         }
         if path.is_dir() {

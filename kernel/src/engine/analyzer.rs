@@ -9,8 +9,8 @@
 //! look at everything that depends on the standard library again, and its start asks cargo and rustc a
 //! dozen questions, twice. This one is the same code, told that only the cells' own file changes.
 //!
-//! What always holds: the libraries are read once, when they become a dependency; a Cargo.toml that
-//! is not the template's is given to cargo once, when it first comes.
+//! What always holds: the libraries are read once, when they become a dependency, and what was found out about them
+//! stays known when others come; a Cargo.toml that is not the template's is given to cargo once, when it first comes.
 
 mod lookup;
 mod project;
@@ -25,7 +25,10 @@ use super::driver::dependencies_in;
 use crate::home;
 use anyhow::Context as _;
 use project::Project;
-use ra_ap_base_db::{Crate, FileId, SourceRoot, all_crates};
+use ra_ap_base_db::salsa::{Durability, Setter};
+use ra_ap_base_db::{
+    Crate, LibraryRoots, LocalRoots, SourceDatabase, SourceRoot, SourceRootId, all_crates,
+};
 use ra_ap_hir::ChangeWithProcMacros;
 use ra_ap_hir_def::lang_item::crate_lang_items;
 use ra_ap_hir_def::nameres::crate_def_map;
@@ -34,8 +37,10 @@ use ra_ap_ide::AnalysisHost;
 use ra_ap_ide_db::RootDatabase;
 use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
 use ra_ap_project_model::{CargoConfig, ProjectManifest, ProjectWorkspace, RustLibSource};
-use sources::{Folder, SESSION, Sources};
+use sources::{Folder, Read, SESSION, Sources};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use triomphe::Arc;
 
 /// The project of a template, in its folder: the crates that every cell may lead to.
 const PROJECT: &str = "project.json";
@@ -83,12 +88,20 @@ pub struct Analyzer {
     session: PathBuf,
     /// The cells' source as it is known.
     text: String,
-    /// Folders of the crates in use.
-    folders: Vec<Folder>,
+    /// The first files of the crates that the template has.
+    of_template: HashSet<String>,
     /// The dependencies of the crates in use, as Cargo.toml has them.
     dependencies: Vec<(String, String)>,
-    /// Whether no crate is left out.
-    is_whole: bool,
+    /// Which crates are in use.
+    extent: Extent,
+}
+
+enum Extent {
+    /// Those that most cells lead to; the others stand in a file of the template.
+    Usual,
+    /// The same where cells have more dependencies than the template; and all.
+    UsualOf(Box<Project>),
+    Whole,
 }
 
 impl Analyzer {
@@ -109,26 +122,29 @@ impl Analyzer {
         let file = home::template_dir().join(name);
         let text = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
         let project: Project = serde_json::from_slice(&text)?;
-        let files = self.sources.read(&project.folders);
-        let graph = project.graph(|path| match path {
-            Some(path) => self.sources.id(path),
-            None => Some(SESSION),
-        });
-        self.folders = project.folders;
-        self.is_whole = name == WHOLE_PROJECT;
-        self.apply(files, graph);
+        self.of_template.extend(project.roots().map(str::to_owned));
+        self.take(&project);
         Ok(())
     }
 
     fn empty(session: &Path) -> Analyzer {
+        let mut host = AnalysisHost::default();
+        let sources = Sources::new(&session.join("src/lib.rs"));
+        let root = SourceRoot::new_local(sources.session());
+        put_root(
+            host.raw_database_mut(),
+            sources::OF_SESSION,
+            root,
+            Durability::LOW,
+        );
         Analyzer {
-            host: AnalysisHost::default(),
-            sources: Sources::new(&session.join("src/lib.rs")),
+            host,
+            sources,
             session: session.to_owned(),
             text: String::new(),
-            folders: Vec::new(),
+            of_template: HashSet::new(),
             dependencies: Vec::new(),
-            is_whole: false,
+            extent: Extent::Usual,
         }
     }
 
@@ -152,11 +168,16 @@ impl Analyzer {
         if text == self.text {
             return;
         }
-        if !self.is_whole && leads_to_rare_crates(&text) {
-            // Without them their names are unknown; that is no reason to know nothing.
-            if let Err(error) = self.load(WHOLE_PROJECT) {
-                eprintln!("forkline: the analyzer lacks some crates: {error:#}");
-                self.is_whole = true;
+        if leads_to_rare_crates(&text) {
+            match std::mem::replace(&mut self.extent, Extent::Whole) {
+                Extent::Whole => {}
+                Extent::UsualOf(whole) => self.take(&whole),
+                Extent::Usual => {
+                    // Without them their names are unknown; that is no reason to know nothing.
+                    if let Err(error) = self.load(WHOLE_PROJECT) {
+                        eprintln!("forkline: the analyzer lacks some crates: {error:#}");
+                    }
+                }
             }
         }
         let mut change = ChangeWithProcMacros::default();
@@ -172,13 +193,24 @@ impl Analyzer {
             return;
         }
         self.dependencies = dependencies;
-        let session = self.session.clone();
-        if let Err(error) = self.load_by_cargo(&session) {
-            eprintln!("forkline: the analyzer does not know the new dependencies: {error:#}");
+        match self.ask_cargo(&self.session.clone()) {
+            Ok(whole) if matches!(self.extent, Extent::Whole) => self.take(&whole),
+            Ok(whole) => {
+                // What the template has stays as it is, so that all that is known of it stays known.
+                let usual = whole.clone().usual(|root| self.of_template.contains(root));
+                self.take(&usual);
+                self.extent = Extent::UsualOf(Box::new(whole));
+            }
+            Err(error) => {
+                eprintln!("forkline: the analyzer does not know the new dependencies: {error:#}");
+                return;
+            }
         }
+        prepare(self.host.raw_database());
     }
 
-    fn load_by_cargo(&mut self, dir: &Path) -> anyhow::Result<()> {
+    /// The crates that the Cargo.toml in a folder leads to, all of them.
+    fn ask_cargo(&mut self, dir: &Path) -> anyhow::Result<Project> {
         let manifest = absolute(&dir.join("Cargo.toml"))?;
         let manifest = ProjectManifest::from_manifest_file(manifest)?;
         let mut config = CargoConfig {
@@ -190,7 +222,7 @@ impl Analyzer {
             .extra_env
             .insert(REAL_TOOLS.to_owned(), Some("1".to_owned()));
         let workspace = ProjectWorkspace::load(manifest, &config, &|_| {})?;
-        self.folders = workspace
+        let folders: Vec<Folder> = workspace
             .to_roots()
             .into_iter()
             .flat_map(|root| {
@@ -206,7 +238,8 @@ impl Analyzer {
             // The cells' source is not read.
             .filter(|folder| !dir.starts_with(&folder.path))
             .collect();
-        let files = self.sources.read(&self.folders);
+        let read = self.sources.read(&folders);
+        self.add(read);
         let root = dir.join("src/lib.rs");
         let (graph, _) = workspace.to_crate_graph(
             &mut |path| match path.as_str() {
@@ -215,25 +248,61 @@ impl Analyzer {
             },
             &Default::default(),
         );
-        self.is_whole = true;
-        self.apply(files, graph);
-        Ok(())
+        // Only a database tells what is in a graph.
+        let mut host = AnalysisHost::default();
+        let mut change = ChangeWithProcMacros::default();
+        change.set_crate_graph(graph);
+        host.apply_change(change);
+        let project = Project::of(host.raw_database(), folders, |id| match id {
+            SESSION => None,
+            id => self.sources.path(id).map(str::to_owned),
+        });
+        anyhow::ensure!(
+            project.roots().count() < project.crates.len(),
+            "the crate of the cells is not among those that cargo tells"
+        );
+        Ok(project)
     }
 
-    fn apply(&mut self, files: Vec<(FileId, String)>, graph: ra_ap_base_db::CrateGraphBuilder) {
+    /// Takes other crates for those in use. What is known of a crate stays known if it is the same in both.
+    fn take(&mut self, project: &Project) {
+        let read = self.sources.read(&project.folders);
+        self.add(read);
         let mut change = ChangeWithProcMacros::default();
-        let (session, library) = self.sources.sets();
-        change.set_roots(vec![
-            SourceRoot::new_local(session),
-            SourceRoot::new_library(library),
-        ]);
+        change.set_crate_graph(project.graph(|path| match path {
+            Some(path) => self.sources.id(path),
+            None => Some(SESSION),
+        }));
         change.change_file(SESSION, Some(self.text.clone()));
-        for (id, text) in files {
-            change.change_file(id, Some(text));
-        }
-        change.set_crate_graph(graph);
         self.host.apply_change(change);
     }
+
+    /// Takes files that were read. Those of other folders are left alone: rust-analyzer does not compare, it would look
+    /// at all crates again.
+    fn add(&mut self, read: Read) {
+        let db = self.host.raw_database_mut();
+        for (id, files) in read.roots {
+            put_root(db, id, SourceRoot::new_library(files), Durability::MEDIUM);
+        }
+        LocalRoots::get(db)
+            .set_roots(db)
+            .to(std::iter::once(sources::OF_SESSION).collect());
+        let others = self.sources.roots().filter(|&id| id != sources::OF_SESSION);
+        LibraryRoots::get(db).set_roots(db).to(others.collect());
+        let mut change = ChangeWithProcMacros::default();
+        for (id, text) in read.texts {
+            change.change_file(id, Some(text));
+        }
+        self.host.apply_change(change);
+    }
+}
+
+/// Gives the database a set of files, in which modules find each other.
+fn put_root(db: &mut RootDatabase, id: SourceRootId, root: SourceRoot, durability: Durability) {
+    for file in root.iter() {
+        db.set_file_source_root_with_durability(file, id, durability);
+    }
+    db.set_source_root_with_durability(id, Arc::new(root), durability);
 }
 
 /// Finds out what every inference asks about the libraries, on two threads: which names there are, crate
@@ -270,22 +339,9 @@ fn prepare(db: &RootDatabase) {
 /// # Errors
 /// cargo refuses, or the disk is full.
 pub fn write_project(template: &Path) -> anyhow::Result<()> {
-    let mut analyzer = Analyzer::empty(template);
-    analyzer.load_by_cargo(template)?;
-    let project = Project::of(
-        analyzer.host.raw_database(),
-        analyzer.folders.clone(),
-        |id| match id {
-            SESSION => None,
-            id => analyzer.sources.path(id).map(str::to_owned),
-        },
-    );
-    anyhow::ensure!(
-        project.crates.iter().any(|one| one.root.is_none()),
-        "the crate of the cells is not among those that cargo tells"
-    );
+    let project = Analyzer::empty(template).ask_cargo(template)?;
     std::fs::write(template.join(WHOLE_PROJECT), serde_json::to_vec(&project)?)?;
-    let usual = serde_json::to_vec(&project.usual())?;
+    let usual = serde_json::to_vec(&project.usual(|_| true))?;
     std::fs::write(template.join(PROJECT), usual)?;
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! The files that the analyzer knows: numbered by their paths, read from disk once.
+//!
+//! They are in sets, in which modules find each other: the cells' source, files that the user may change, and a set for each
+//! time that others were read, which never changes afterwards.
 
-use ra_ap_base_db::{FileId, VfsPath};
+use crate::home;
+use ra_ap_base_db::{FileId, SourceRootId, VfsPath};
 use ra_ap_ide_db::base_db::FileSet;
 use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -16,15 +20,36 @@ pub struct Folder {
     pub is_local: bool,
 }
 
+impl Folder {
+    /// The prelude is a path as the user's own crates are, but changes only with the template.
+    fn may_change(&self) -> bool {
+        self.is_local && !self.path.starts_with(home::prelude_dir())
+    }
+}
+
 /// Numbers of files. The first one is the cells' source, which is not read.
 pub struct Sources {
     ids: HashMap<String, FileId>,
     paths: Vec<String>,
     read: HashSet<PathBuf>,
+    /// Files that the user may change.
+    local: HashSet<FileId>,
+    n_roots: u32,
+}
+
+/// What was read: sets of files, which are new or have changed, and the files' texts.
+#[derive(Debug, Default)]
+pub struct Read {
+    pub roots: Vec<(SourceRootId, FileSet)>,
+    pub texts: Vec<(FileId, String)>,
 }
 
 /// The number of the cells' source.
 pub const SESSION: FileId = FileId::from_raw(0);
+/// The set that has nothing but the cells' source.
+pub const OF_SESSION: SourceRootId = SourceRootId(0);
+/// The set of files that the user may change.
+pub const LOCAL: SourceRootId = SourceRootId(1);
 
 impl Sources {
     pub fn new(session: &Path) -> Sources {
@@ -33,6 +58,8 @@ impl Sources {
             ids: HashMap::from([(path.clone(), SESSION)]),
             paths: vec![path],
             read: HashSet::new(),
+            local: HashSet::new(),
+            n_roots: 2,
         }
     }
 
@@ -46,23 +73,51 @@ impl Sources {
         self.paths.get(id.index() as usize).map(String::as_str)
     }
 
+    /// All sets.
+    pub fn roots(&self) -> impl Iterator<Item = SourceRootId> + use<> {
+        (0..self.n_roots).map(SourceRootId)
+    }
+
+    /// The cells' source alone.
+    pub fn session(&self) -> FileSet {
+        self.set(&HashSet::from([SESSION]))
+    }
+
     /// Reads all sources in folders that have not been read yet, and in those that the user may change.
-    pub fn read(&mut self, folders: &[Folder]) -> Vec<(FileId, String)> {
-        let mut found = Vec::new();
+    pub fn read(&mut self, folders: &[Folder]) -> Read {
         let mut seen = HashSet::new();
+        let (mut local, mut others) = (Vec::new(), Vec::new());
         for folder in folders {
-            if self.read.insert(folder.path.clone()) || folder.is_local {
-                let first = found.len();
-                list(&folder.path, &folder.without, &mut seen, &mut found);
-                if !folder.is_local {
-                    let new: Vec<String> = found.drain(first..).collect();
-                    found.extend(new.into_iter().filter(|path| !self.ids.contains_key(path)));
-                }
+            if self.read.insert(folder.path.clone()) || folder.may_change() {
+                let found = if folder.may_change() {
+                    &mut local
+                } else {
+                    &mut others
+                };
+                list(&folder.path, &folder.without, &mut seen, found);
             }
         }
-        let texts = read_all(&found);
-        let mut files = Vec::with_capacity(found.len());
-        for (path, text) in found.into_iter().zip(texts) {
+        others.retain(|path| !self.ids.contains_key(path));
+        let mut read = Read::default();
+        let others = self.take(others, &mut read.texts);
+        if !others.is_empty() {
+            read.roots
+                .push((SourceRootId(self.n_roots), self.set(&others)));
+            self.n_roots += 1;
+        }
+        let local = self.take(local, &mut read.texts);
+        if !local.is_empty() {
+            self.local.extend(local);
+            read.roots.push((LOCAL, self.set(&self.local)));
+        }
+        read
+    }
+
+    /// Reads files and numbers them.
+    fn take(&mut self, paths: Vec<String>, files: &mut Vec<(FileId, String)>) -> HashSet<FileId> {
+        let texts = read_all(&paths);
+        let mut taken = HashSet::new();
+        for (path, text) in paths.into_iter().zip(texts) {
             let Some(text) = text else { continue };
             let next = FileId::from_raw(self.paths.len() as u32);
             let id = *self.ids.entry(path.clone()).or_insert(next);
@@ -71,27 +126,21 @@ impl Sources {
             }
             if id != SESSION {
                 files.push((id, text));
+                taken.insert(id);
             }
         }
-        files
+        taken
     }
 
-    /// The cells' source alone, and all others.
-    pub fn sets(&self) -> (FileSet, FileSet) {
-        let (mut session, mut library) = (FileSet::default(), FileSet::default());
-        for (number, path) in self.paths.iter().enumerate() {
-            let Ok(path) = AbsPathBuf::try_from(Utf8PathBuf::from(path)) else {
-                continue;
-            };
-            let id = FileId::from_raw(number as u32);
-            let set = if id == SESSION {
-                &mut session
-            } else {
-                &mut library
-            };
-            set.insert(id, VfsPath::from(path));
+    fn set(&self, files: &HashSet<FileId>) -> FileSet {
+        let mut set = FileSet::default();
+        for &id in files {
+            let path = self.path(id).map(Utf8PathBuf::from);
+            if let Some(Ok(path)) = path.map(AbsPathBuf::try_from) {
+                set.insert(id, VfsPath::from(path));
+            }
         }
-        (session, library)
+        set
     }
 }
 
@@ -153,19 +202,30 @@ mod tests {
             is_local: false,
         };
         let mut sources = Sources::new(Path::new("/session/src/lib.rs"));
-        let mut texts: Vec<_> = sources
-            .read(std::slice::from_ref(&folder))
-            .into_iter()
-            .map(|(_, text)| text)
-            .collect();
+        let read = sources.read(std::slice::from_ref(&folder));
+        let mut texts: Vec<_> = read.texts.into_iter().map(|(_, text)| text).collect();
         texts.sort();
         assert_eq!(texts, ["a.rs", "b/c.rs"]);
-        assert!(sources.read(std::slice::from_ref(&folder)).is_empty());
+        let [(first, files)] = &read.roots[..] else {
+            panic!("{:?}", read.roots)
+        };
+        assert_eq!(files.iter().count(), 2);
+        let again = sources.read(std::slice::from_ref(&folder));
+        assert!(again.texts.is_empty() && again.roots.is_empty());
+        // What the user may change is read again, and is a set of its own.
         let local = Folder {
             is_local: true,
             ..folder
         };
-        assert_eq!(sources.read(&[local]).len(), 2);
+        std::fs::write(dir.join("b/f.rs"), "new").unwrap();
+        for _ in 0..2 {
+            let read = sources.read(std::slice::from_ref(&local));
+            assert_eq!(read.texts.len(), 3);
+            assert_eq!(read.roots.len(), 1);
+            assert_eq!(read.roots[0].0, LOCAL);
+            assert_eq!(read.roots[0].1.iter().count(), 3);
+        }
+        assert_ne!(*first, LOCAL);
         let id = sources.id(dir.join("a.rs").to_str().unwrap()).unwrap();
         assert_eq!(sources.path(id), dir.join("a.rs").to_str());
         assert_eq!(sources.id("/session/src/lib.rs"), Some(SESSION));
