@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness import Client, Gate, rust_str
@@ -153,6 +154,16 @@ def test_command_can_be_interrupted(kernel: Client) -> None:
     kernel.wait_printed(request, "started")
     kernel.interrupt().expect_ok()
     kernel.collect(request, timeout=10).expect_error("Interrupted")
+
+
+def test_an_interrupt_finds_processes_that_are_just_started(kernel: Client) -> None:
+    # One that is missed keeps the output open, and the cell would wait for it.
+    request = kernel.start_execute("!echo started; while :; do sleep 61.5 & sleep 0.001; done")
+    kernel.wait_printed(request, "started")
+    kernel.interrupt().expect_ok()
+    kernel.collect(request, timeout=10).expect_error("Interrupted")
+    left = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "61.5"]]
+    assert not left
 
 
 # ---- files

@@ -151,12 +151,28 @@ pub fn kill_group(pid: i32) {
 /// Ends all processes below this one, apart from these, the workers, and their own: cargo, rustc, a shell.
 pub fn kill_children(others: &[Option<i32>]) {
     let spared = |pid: i32| others.contains(&Some(pid)) || is_worker(pid);
-    let processes: Vec<(i32, i32)> = processes::all().map(|one| (one.pid, one.parent)).collect();
-    for pid in below(std::process::id() as i32, &processes, spared) {
+    let send = |pid: i32, signal: i32| {
         // SAFETY: a plain system call on a process that is below this one.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
+        unsafe { libc::kill(pid, signal) };
+    };
+    // Who stands still starts no process that would be missed here and keep the output open.
+    let mut found: Vec<i32> = Vec::new();
+    for _ in 0..MOST_LOOKS {
+        let processes: Vec<(i32, i32)> =
+            processes::all().map(|one| (one.pid, one.parent)).collect();
+        let mut new = below(std::process::id() as i32, &processes, spared);
+        new.retain(|pid| !found.contains(pid));
+        if new.is_empty() {
+            break;
+        }
+        new.iter().for_each(|&pid| send(pid, libc::SIGSTOP));
+        found.extend(new);
     }
+    found.iter().for_each(|&pid| send(pid, libc::SIGKILL));
 }
+
+/// Each look finds what was started during the one before, of which there is little.
+const MOST_LOOKS: usize = 20;
 
 /// All processes below `root`, without those that are spared and what is below them.
 fn below(root: i32, processes: &[(i32, i32)], spared: impl Fn(i32) -> bool) -> Vec<i32> {
