@@ -99,7 +99,10 @@ def clients_of(item: pytest.Item) -> list[harness.Client]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is not built yet is expected to fail; when it passes, its mark must go."""
+    """What is not built yet is expected to fail; when it passes, its mark must go. The tests of a module share a kernel, so
+    they stay together where several run at once."""
     for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.get_closest_marker("design"):
             item.add_marker(pytest.mark.xfail(strict=True, reason="not built yet"))

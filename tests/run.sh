@@ -16,6 +16,9 @@ readonly CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/forkline
 readonly VENV=$CACHE/test-venv
 readonly PREFIX=$CACHE/test-prefix
 readonly LOGS=$CACHE/test-logs
+# Tests that run at once: one more than there are processors, and no more than memory is cheap for.
+WORKERS=$(($(nproc) < 8 ? $(nproc) + 1 : 8))
+readonly WORKERS
 # No stage takes nearly as long; one that hangs must not hold up the others for ever.
 readonly STAGE_LIMIT=45m
 
@@ -118,13 +121,22 @@ stage_venv() {
     cp tests/requirements.txt "$VENV/requirements.txt"
 }
 
+# suite NAME ARGUMENTS...: the tests of a folder, one after the other.
 suite() {
     limited "$VENV/bin/python" -m pytest "tests/$1" --color=no --durations=5 \
-        -o cache_dir="$CACHE/pytest"
+        -o cache_dir="$CACHE/pytest" "${@:2}"
+}
+# side_by_side NAME: several tests at once, since a kernel mostly waits for one compiler; then those that need the machine,
+# or what all kernels share, for themselves.
+side_by_side() {
+    local code=0
+    suite "$1" -n "$WORKERS" --dist loadgroup -m "not alone" || code=$?
+    suite "$1" -m alone || [[ $? -eq 5 ]] || code=1  # 5: there are none
+    return "$code"
 }
 
-stage_conformance() { suite conformance; }
-stage_robustness() { suite robustness; }
+stage_conformance() { side_by_side conformance; }
+stage_robustness() { side_by_side robustness; }
 has_debugger() {
     local -a found
     mapfile -t found < <(compgen -c lldb-dap)
@@ -179,7 +191,7 @@ stage_cluster() {
     bring "${missing[@]}"
     suite cluster
 }
-stage_notebooks() { suite notebooks; }
+stage_notebooks() { side_by_side notebooks; }
 stage_tidy() { suite tidy; }
 
 # ---- counting -----------------------------------------------------------------------------------

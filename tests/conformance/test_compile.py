@@ -83,6 +83,8 @@ def test_an_environment_variable_that_a_cell_reads_is_looked_at(start_kernel: Ca
         assert client.run('env!("LEVEL_OF_TEST")').text == f'"{level}"'
 
 
+# Other kernels add to it.
+@pytest.mark.alone
 def test_the_cache_can_be_cleared(start_kernel: Callable[..., Client]) -> None:
     client = start_kernel()
     client.run("let any = 1;")

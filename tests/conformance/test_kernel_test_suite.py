@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import jupyter_kernel_test as jkt
+import pytest
 
 import harness
+
+# Its look at the history takes the last cells of all sessions for its own.
+pytestmark = pytest.mark.alone
 
 
 class ForklineKernelTests(jkt.KernelTests):

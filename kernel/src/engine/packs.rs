@@ -7,7 +7,7 @@
 //! What always holds: a pack never compiles the prelude anew (its crates ask for no feature that the prelude does not ask for);
 //! it is used only with the template that it was built on.
 
-use super::template::{self, Lock};
+use super::template::{self, Before, Lock};
 use crate::home;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -144,6 +144,8 @@ pub static ALL: &[Pack] = &[
 
 /// The file that says what a pack was built from.
 const RECORD: &str = "pack.txt";
+/// The file that says what its crates of others were built from.
+const CRATES: &str = "crates.txt";
 
 /// The pack of a name.
 pub fn find(name: &str) -> Option<&'static Pack> {
@@ -197,6 +199,12 @@ impl Pack {
         Some(format!("{template}\n{}\n{sources}", self.lines()))
     }
 
+    /// What its crates of others are built from, as text; none without a template.
+    fn crates(&self) -> Option<String> {
+        let of_template = template::recorded()?.crates;
+        Some(format!("{of_template}\n{}\n", self.lines()))
+    }
+
     /// Whether it can be loaded without a build.
     pub fn is_built(&self) -> bool {
         let found = fs::read_to_string(self.dir().join(RECORD)).ok();
@@ -220,10 +228,15 @@ impl Pack {
         let dir = self.dir();
         // The template does not depend on the sources of our own crates, so they may be newer than it.
         template::write_prelude(&home::prelude_dir())?;
+        let crates = self.crates().context("the template is gone")?;
+        let found = fs::read_to_string(dir.join(CRATES)).unwrap_or_default();
+        let before = Before::of(&dir, found == crates)?;
         template::copy_to(&dir)?;
+        before.hand_on(self.own)?;
         template::build(&dir, &self.lines())
             .with_context(|| format!("the pack {} could not be built", self.name))?;
         let record = self.ingredients().context("the template is gone")?;
+        fs::write(dir.join(CRATES), crates)?;
         fs::write(dir.join(RECORD), record)?;
         Ok(())
     }

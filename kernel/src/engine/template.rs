@@ -67,6 +67,9 @@ pub struct Record {
     pub rust_libs: PathBuf,
     /// The prelude's library, relative to the template.
     pub library: PathBuf,
+    /// Digest of what goes into the crates that others have written; none in older records.
+    #[serde(default)]
+    pub crates: String,
 }
 
 /// The record of the template on disk, if there is one, without asking whether it is up to date.
@@ -90,6 +93,7 @@ pub fn dependency_lines() -> [String; 2] {
 /// What goes into a template now.
 struct Ingredients {
     digest: String,
+    crates: String,
     rustc: String,
     rust_libs: PathBuf,
 }
@@ -97,35 +101,33 @@ struct Ingredients {
 fn ingredients() -> anyhow::Result<Ingredients> {
     let version = output(Command::new("rustc").arg("-vV"))?;
     let rust_libs = output(Command::new("rustc").args(["--print", "target-libdir"]))?;
-    let mut hasher = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    for (name, contents) in PRELUDE_FILES {
-        // Plugins and the crates of packs are built apart (see `plugins` and `packs`).
-        if ["mpi/", "gpu/", "remote/"]
+    let place = home::version_dir();
+    // What crates of others are built from, with the features that the prelude asks for.
+    let manifest = PRELUDE_FILES.iter().find(|(name, _)| *name == "Cargo.toml");
+    let common: [&[u8]; 5] = [
+        manifest.map_or(b"", |(_, contents)| contents),
+        LOCK_FILE,
+        CARGO_CONFIG.as_bytes(),
+        version.as_bytes(),
+        place.as_os_str().as_encoded_bytes(),
+    ];
+    // Plugins and the crates of packs are built apart (see `plugins` and `packs`).
+    let apart = |name: &str| {
+        ["mpi/", "gpu/", "remote/"]
             .iter()
-            .any(|apart| name.starts_with(apart))
-        {
-            continue;
-        }
-        add(name.as_bytes());
-        add(contents);
-    }
-    add(LOCK_FILE);
-    add(CARGO_CONFIG.as_bytes());
-    add(version.as_bytes());
-    add(env!("CARGO_PKG_VERSION").as_bytes());
-    // What else is written into a template has the form that these say: another form, another template.
-    add(include_bytes!("analyzer/project.rs"));
-    add(include_bytes!("rust_source.rs"));
-    add(home::version_dir().as_os_str().as_encoded_bytes());
-    let digest = hasher
-        .finalize()
+            .any(|one| name.starts_with(one))
+    };
+    let sources = PRELUDE_FILES
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .filter(|(name, _)| !apart(name))
+        .flat_map(|(name, contents)| [name.as_bytes(), contents]);
+    // What else is written into a template has the form that these say: another form, another template.
+    let forms: [&[u8]; 3] = [
+        env!("CARGO_PKG_VERSION").as_bytes(),
+        include_bytes!("analyzer/project.rs"),
+        include_bytes!("rust_source.rs"),
+    ];
+    let digest = digest(sources.chain(common).chain(forms));
     let rustc = version
         .lines()
         .find_map(|line| line.strip_prefix("release: "))
@@ -133,21 +135,26 @@ fn ingredients() -> anyhow::Result<Ingredients> {
         .to_owned();
     Ok(Ingredients {
         digest,
+        crates: self::digest(common),
         rustc,
         rust_libs: PathBuf::from(rust_libs.trim()),
     })
 }
 
-/// A digest of those of the prelude's files whose names `is_part` chooses.
-pub(super) fn digest_of(is_part: impl Fn(&str) -> bool) -> String {
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = Sha256::new();
-    for (name, contents) in PRELUDE_FILES {
-        if is_part(name) {
-            hasher.update(contents);
-        }
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
     }
     let digest = hasher.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A digest of those of the prelude's files whose names `is_part` chooses.
+pub(super) fn digest_of(is_part: impl Fn(&str) -> bool) -> String {
+    let files = PRELUDE_FILES.iter().filter(|(name, _)| is_part(name));
+    digest(files.map(|(_, contents)| *contents))
 }
 
 /// Whether the prelude's sources have a file of this name.
@@ -220,12 +227,16 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
     ));
     let ingredients = ingredients()?;
     let template = home::template_dir();
-    remove_dir(&template)?;
+    let before = Before::of(
+        &template,
+        !rebuild && recorded().is_some_and(|record| record.crates == ingredients.crates),
+    )?;
     write_prelude(&home::prelude_dir())?;
     fs::create_dir_all(dir.join(".cargo"))?;
     fs::write(dir.join(".cargo/config.toml"), CARGO_CONFIG)?;
     fs::create_dir_all(&template)?;
     fs::write(template.join("Cargo.lock"), LOCK_FILE)?;
+    before.hand_on(&[])?;
     build(&template, "")?;
     remove_dir(&home::rust_source_dir())?;
     rust_source::slim(&ingredients.rust_libs, &home::rust_source_dir())?;
@@ -237,12 +248,63 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
         rustc: ingredients.rustc,
         rust_libs: ingredients.rust_libs,
         library: library.strip_prefix(&template)?.to_owned(),
+        crates: ingredients.crates,
     };
     fs::write(
         template.join(RECORD),
         serde_json::to_string_pretty(&record)?,
     )?;
     Ok(record)
+}
+
+/// A folder that is about to be built anew. What it has of crates of others is as good as new where only our own crates have
+/// changed, and most of the time of a build.
+pub(super) struct Before {
+    dir: PathBuf,
+    aside: PathBuf,
+}
+
+impl Before {
+    /// Puts the folder aside, or removes it if nothing of it `is_good`.
+    ///
+    /// # Errors
+    /// It cannot be moved or removed.
+    pub(super) fn of(dir: &Path, is_good: bool) -> io::Result<Before> {
+        let before = Before {
+            dir: dir.to_owned(),
+            aside: dir.with_extension("before"),
+        };
+        remove_dir(&before.aside)?;
+        if is_good {
+            fs::rename(dir, &before.aside)?;
+        } else {
+            remove_dir(dir)?;
+        }
+        Ok(before)
+    }
+
+    /// Gives what was compiled of crates of others to the folder that has taken its place. `own` are ours beside the prelude.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(super) fn hand_on(&self, own: &[&str]) -> io::Result<()> {
+        let target = self.aside.join("target");
+        if !target.exists() {
+            return Ok(());
+        }
+        let is_ours = |name: &str| {
+            let name = name.strip_prefix("lib").unwrap_or(name);
+            name.starts_with("forkline") || own.iter().any(|own| name.starts_with(own))
+        };
+        copy_what(&target, &self.dir.join("target"), &|name| !is_ours(name))
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        // What stays is removed before the next build.
+        let _ = remove_dir(&self.aside);
+    }
 }
 
 /// The environment variable with the lines that a workspace has beside the prelude's.
@@ -426,6 +488,11 @@ fn remove_stale_sessions(mine: &Path) {
 /// Copies a cargo target folder without what belongs to evcxr's own crate. What is there already stays: it is the same, or
 /// in use.
 pub(super) fn copy_target(from: &Path, to: &Path) -> io::Result<()> {
+    copy_what(from, to, &|_| true)
+}
+
+/// The same without the files and folders whose names are not `wanted`.
+fn copy_what(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -434,12 +501,12 @@ pub(super) fn copy_target(from: &Path, to: &Path) -> io::Result<()> {
         let of_cell = ["libctx", "ctx-", "ctx.", "libcode_"]
             .iter()
             .any(|prefix| name.starts_with(prefix));
-        if of_cell || name == "incremental" || name == ".cargo-lock" {
+        if of_cell || name == "incremental" || name == ".cargo-lock" || !wanted(&name) {
             continue;
         }
         let (source, target) = (entry.path(), to.join(&*name));
         if entry.file_type()?.is_dir() {
-            copy_target(&source, &target)?;
+            copy_what(&source, &target, wanted)?;
         } else if target.exists() {
             continue;
         } else if is_final(&source) && fs::hard_link(&source, &target).is_ok() {
@@ -508,6 +575,42 @@ mod tests {
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
         dir
+    }
+
+    #[test]
+    fn crates_of_others_are_handed_on() {
+        let dir = scratch("before");
+        let folder = dir.join("pack");
+        let libraries = ["libforkline.so", "libserde-1.rlib", "libremote-1.rlib"];
+        let fill = || {
+            let deps = folder.join("target/debug/deps");
+            fs::create_dir_all(&deps).unwrap();
+            for library in libraries {
+                fs::write(deps.join(library), library).unwrap();
+            }
+        };
+        let found = || {
+            let entries = fs::read_dir(folder.join("target/debug/deps"));
+            let names = entries.into_iter().flatten().flatten();
+            let mut names: Vec<_> = names
+                .map(|entry| entry.file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        fill();
+        let before = Before::of(&folder, true).unwrap();
+        assert!(!folder.exists());
+        before.hand_on(&["remote"]).unwrap();
+        assert_eq!(found(), ["libserde-1.rlib"]);
+        drop(before);
+        fill();
+        let before = Before::of(&folder, false).unwrap();
+        before.hand_on(&["remote"]).unwrap();
+        assert!(!folder.exists());
+        drop(before);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
