@@ -98,6 +98,8 @@ def clients_of(item: pytest.Item) -> list[harness.Client]:
     return clients
 
 
+# First, since what runs several at once reads the groups in its own hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is not built yet is expected to fail; when it passes, its mark must go. The tests of a module share a kernel, so
     they stay together where several run at once."""

@@ -316,11 +316,39 @@ fn wrapper(arguments: Vec<OsString>) -> ! {
             .into_iter()
             .map(OsString::from)
             .collect();
+    } else if let Some(level) = level_while_building(&rest) {
+        for argument in &mut rest {
+            if argument == "opt-level=3" {
+                *argument = OsString::from(level);
+            }
+        }
     }
     let program = arguments.first().cloned().unwrap_or_default();
     let error = Command::new(&program).args(rest).exec();
     eprintln!("{}: {error}", program.to_string_lossy());
     std::process::exit(127)
+}
+
+/// How far a crate is optimised that only runs while others are built; none for the others. The profile of cells has all
+/// crates optimised, and cargo offers no way to leave these out, which can be half of a build.
+fn level_while_building(arguments: &[OsString]) -> Option<&'static str> {
+    const OF_MACROS: [&str; 4] = ["proc_macro2", "quote", "syn", "unicode_ident"];
+    let behind = |option: &str| {
+        let position = arguments.iter().position(|argument| argument == option)?;
+        arguments.get(position + 1)?.to_str()
+    };
+    let name = behind("--crate-name")?;
+    // evcxr always names the target, and cargo leaves it out for what is to run here and now.
+    if behind("--target").is_some() {
+        return None;
+    }
+    // Each cell runs the macros.
+    let is_of_macros = behind("--crate-type") == Some("proc-macro") || OF_MACROS.contains(&name);
+    Some(if is_of_macros {
+        "opt-level=1"
+    } else {
+        "opt-level=0"
+    })
 }
 
 /// The folder of links through which this program was started.
@@ -368,4 +396,30 @@ fn real(name: &str, arguments: &[OsString]) -> Option<Command> {
     command.args(arguments);
     as_the_user_has_it(&mut command);
     Some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_only_while_building_is_known_by_its_call() {
+        let call = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for (text, expected) in [
+            (
+                "--crate-name build_script_build --crate-type bin",
+                Some("opt-level=0"),
+            ),
+            ("--crate-name tokio --crate-type lib", Some("opt-level=0")),
+            ("--crate-name tokio --crate-type lib --target x", None),
+            (
+                "--crate-name serde_derive --crate-type proc-macro",
+                Some("opt-level=1"),
+            ),
+            ("--crate-name syn --crate-type lib", Some("opt-level=1")),
+            ("-vV", None),
+        ] {
+            assert_eq!(level_while_building(&call(text)), expected, "{text}");
+        }
+    }
 }
