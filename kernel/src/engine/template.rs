@@ -14,7 +14,7 @@
 
 use super::analyzer;
 use super::driver::stand_in;
-use super::rust_source;
+use super::rust_source::{self, RustSource};
 use crate::home;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -322,11 +322,18 @@ pub(super) fn build(template: &Path, more: &str) -> anyhow::Result<()> {
     let mut with_links = links.into_os_string();
     with_links.push(":");
     with_links.push(stand_in::path_without_links(&path));
+    // evcxr's rust-analyzer would read all libraries, half of the time of a small pack; nobody asks it here.
+    RustSource::hidden(template)?;
+    stand_in::answer_analysis(template)?;
+    let rustc = std::env::var_os("RUSTC")
+        .unwrap_or_else(|| stand_in::rustc_for_analysis(&home::links_dir()).into());
     let status = Command::new(std::env::current_exe()?)
         .arg("template-build")
         // The stand-in for cargo writes down how the compiler is called, for all sessions.
         .env("PATH", with_links)
         .env(stand_in::RECORD_DIR, template.join("calls"))
+        .env("RUST_SRC_PATH", RustSource::path_in(template))
+        .env("RUSTC", rustc)
         .env("EVCXR_TMPDIR", template)
         .env("EVCXR_CONFIG_DIR", template)
         .env(MORE_LINES, more)
