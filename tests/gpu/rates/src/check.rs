@@ -256,6 +256,10 @@ fn matrices(rows: &mut Vec<Row>, random: &mut gpu::Random) -> GpuResult<()> {
             "matrix product",
             difference(&a.matmul(&b)?.to_vec()?, &expected),
         );
+        // On the processor each work item of a kernel with barriers is a thread: these would be 160,000.
+        if m > 100 && gpu::default().kind() == gpu::Kind::Rayon {
+            continue;
+        }
         let mut c = gpu::full([m, n], f32::NAN)?;
         tiled::over([n.next_multiple_of(16), m.next_multiple_of(16)])
             .group([16, 16])
