@@ -98,13 +98,14 @@ def clients_of(item: pytest.Item) -> list[harness.Client]:
     return clients
 
 
-# First, since what runs several at once reads the groups in its own hook.
-@pytest.hookimpl(tryfirst=True)
+# Modules that take minutes. Where several run at once they come first, so that none of them is left over at the end.
+LONG = ["test_packs", "test_queue", "test_remote", "test_web", "test_compile", "test_places", "test_ranks"]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is not built yet is expected to fail; when it passes, its mark must go. The tests of a module share a kernel, so
-    they stay together where several run at once."""
+    """What is not built yet is expected to fail; when it passes, its mark must go."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.get_closest_marker("design"):
             item.add_marker(pytest.mark.xfail(strict=True, reason="not built yet"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))

@@ -130,7 +130,7 @@ suite() {
 # or what all kernels share, for themselves.
 side_by_side() {
     local code=0
-    suite "$1" -n "$WORKERS" --dist loadgroup -m "not alone" || code=$?
+    suite "$1" -n "$WORKERS" --dist loadfile --no-loadscope-reorder -m "not alone" || code=$?
     suite "$1" -m alone || [[ $? -eq 5 ]] || code=1  # 5: there are none
     return "$code"
 }

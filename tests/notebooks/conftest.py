@@ -1,4 +1,4 @@
-"""Where several tests run at once, all that look at one notebook stay together: it is run once for them."""
+"""Where several tests run at once, all that look at one run of a notebook stay together, in one process."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-from runs import FOLDER
-from test_recipes import Recipe, ids_of
+from runs import FOLDER, NOTEBOOKS
+from test_recipes import ids_of
 
-HERE = Path(__file__).resolve().parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+# Tests of these modules run a notebook in their own way, so each notebook is a run there.
+OTHER_RUNS = ["test_devices", "test_restart"]
 
 
-def group_of(item: pytest.Item) -> str:
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if isinstance(path := parameters.get("path"), Path):
-        # Those with less than this machine has are runs of their own.
-        run = item.path.stem if item.path.stem in ("test_devices", "test_restart") else "notebook"
-        return f"{run} {path.relative_to(FOLDER)}"
-    if isinstance(recipe := parameters.get("recipe"), Recipe):
-        home = next((path for path in recipe.notebooks() if recipe.id in ids_in(path)), None)
-        return f"notebook {home.relative_to(FOLDER)}" if home else recipe.where()
-    return item.path.stem
+class RunByRun(LoadScopeScheduling):
+    """Sends tests to processes by the run that they look at."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = Path(nodeid.split("::")[0]).stem
+        parameters = nodeid.partition("[")[2].rstrip("]")
+        if module in OTHER_RUNS:
+            # Of a notebook, perhaps with a machine behind it.
+            return f"{module} {parameters.split('-rayon')[0].split('-no driver')[0]}"
+        return homes().get(parameters, parameters) or module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> RunByRun:  # noqa: ANN001
+    return RunByRun(config, log)
 
 
 @cache
-def ids_in(path: Path) -> set[str]:
-    if not path.is_file():
-        return set()
-    return {id for cell in nbformat.read(path, as_version=4).cells for id in ids_of(cell)}
+def homes() -> dict[str, str]:
+    """The notebook of each recipe."""
+    found = {}
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            found |= {id: str(path.relative_to(FOLDER)) for id in ids_of(cell)}
+    return found
