@@ -31,6 +31,9 @@ usage:
   forkline --version, --help
 ";
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // As a process of a cell, which is to begin quickly.
     worker::run_if_child();

@@ -8,6 +8,9 @@ import pytest
 
 from harness import Client
 
+# All sessions write into one history, and these tests take the last one for their own.
+pytestmark = pytest.mark.alone
+
 
 def marked(*codes: str) -> tuple[str, list[str]]:
     """The codes with a comment that no other cell has."""

@@ -223,6 +223,8 @@ def test_timed_cell_keeps_its_variables(kernel: Client, first: str) -> None:
     after.equal(after.text, "62")
 
 
+# It measures.
+@pytest.mark.alone
 def test_time_is_about_right(kernel: Client) -> None:
     result = kernel.run(
         "%%time\nlet until = std::time::Instant::now() + std::time::Duration::from_millis(300);\n"

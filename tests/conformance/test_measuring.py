@@ -59,6 +59,8 @@ def test_what_cannot_be_measured_says_why(kernel: Client, code: str, why: str) -
         result.has(word, result.traceback)
 
 
+# It measures.
+@pytest.mark.alone
 def test_bench_names_the_ratio_and_its_interval(kernel: Client) -> None:
     kernel.run(WORK)
     result = kernel.run("%%bench -r 7\nlet n = 20_000; // shared\n'short: { work(n) }\n// twice as much\n'long: { work(2 * n) };")

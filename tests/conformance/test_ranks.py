@@ -204,6 +204,8 @@ def test_a_panic_in_a_function_of_an_ordinary_cell_names_its_line(start_kernel) 
     result.has(f"in cell [{count - 1}], line 4", result.traceback)
 
 
+# What the others have come to by then is a matter of time.
+@pytest.mark.alone
 @needs_mpiexec
 @pytest.mark.parametrize(
     ("end", "told"),

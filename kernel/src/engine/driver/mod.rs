@@ -428,12 +428,7 @@ impl State {
         key: &str,
         settings: &Settings,
     ) -> anyhow::Result<Outcome> {
-        // The call of a check makes no library: it is put where nobody looks for one.
-        let extension = if request.is_check() { "check" } else { "json" };
-        let record = self
-            .session
-            .join("calls")
-            .join(format!("{key}.{extension}"));
+        let record = self.session.join("calls").join(format!("{key}.json"));
         fs::create_dir_all(self.session.join("calls"))?;
         let _ = fs::remove_file(&record);
         let links = home::links_dir();
@@ -444,8 +439,13 @@ impl State {
             .find(|program| program.is_file())
             .ok_or_else(|| anyhow::anyhow!("cargo is not on PATH"))?;
         let mut cargo = Command::new(cargo);
+        // All crates are built, and a check would compile each of them once more for its own purposes, for half a minute.
+        let arguments = request.arguments.iter().map(|argument| match &**argument {
+            "check" => "build",
+            other => other,
+        });
         cargo
-            .args(&request.arguments)
+            .args(arguments)
             .current_dir(&self.session)
             .env_clear()
             .envs(request.environment.iter().cloned())
@@ -461,7 +461,7 @@ impl State {
         let manifest = Manifest::parse(&fs::read_to_string(self.session.join("Cargo.toml"))?);
         let key_now = manifest.key(&lock_file, &set_for_builds(&request.environment));
         self.calls.remove(key);
-        if key_now != key && record.exists() && !request.is_check() {
+        if key_now != key && record.exists() {
             fs::rename(&record, record.with_file_name(format!("{key_now}.json")))?;
         }
         let stdout = String::from_utf8_lossy(&output.stdout);
