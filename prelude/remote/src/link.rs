@@ -178,7 +178,13 @@ impl Link {
             match sent {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(fault)) => Err(self.fault(method, fault)),
-                Err(error) => Err(self.broken(method, error)),
+                Err(error) => {
+                    let error = self.broken(method, error);
+                    if matches!(error, Error::Lost { .. }) {
+                        self.forget(&connected);
+                    }
+                    Err(error)
+                }
             }
         };
         match timeout_at(deadline.into(), sent).await {
@@ -229,6 +235,17 @@ impl Link {
                 method,
                 why: causes(&error),
             },
+        }
+    }
+
+    /// The next call makes a new connection, also where this one's task has not ended yet.
+    fn forget(&self, broken: &Connected) {
+        let mut connected = self.0.connected.lock();
+        if connected
+            .as_ref()
+            .is_some_and(|one| Arc::ptr_eq(&one.dispatch, &broken.dispatch))
+        {
+            *connected = None;
         }
     }
 
