@@ -31,6 +31,7 @@ usage:
   forkline --version, --help
 ";
 
+// rust-analyzer makes and drops syntax trees by the million.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from runs import FOLDER, NOTEBOOKS
+from test_devices import MACHINES
 from test_recipes import ids_of
 
 # Tests of these modules run a notebook in their own way, so each notebook is a run there.
@@ -23,8 +24,9 @@ class RunByRun(LoadScopeScheduling):
         module = Path(nodeid.split("::")[0]).stem
         parameters = nodeid.partition("[")[2].rstrip("]")
         if module in OTHER_RUNS:
-            # Of a notebook, perhaps with a machine behind it.
-            return f"{module} {parameters.split('-rayon')[0].split('-no driver')[0]}"
+            for machine in MACHINES:
+                parameters = parameters.removesuffix(f"-{machine}")
+            return f"{module} {parameters}"
         return homes().get(parameters, parameters) or module
 
 

@@ -123,6 +123,8 @@ impl Analyzer {
         let text = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
         let project: Project = serde_json::from_slice(&text)?;
         self.of_template.extend(project.roots().map(str::to_owned));
+        let read = self.sources.read(&project.folders);
+        self.add(read);
         self.take(&project);
         Ok(())
     }
@@ -131,12 +133,11 @@ impl Analyzer {
         let mut host = AnalysisHost::default();
         let sources = Sources::new(&session.join("src/lib.rs"));
         let root = SourceRoot::new_local(sources.session());
-        put_root(
-            host.raw_database_mut(),
-            sources::OF_SESSION,
-            root,
-            Durability::LOW,
-        );
+        let db = host.raw_database_mut();
+        put_root(db, sources::OF_SESSION, root, Durability::LOW);
+        LocalRoots::get(db)
+            .set_roots(db)
+            .to(std::iter::once(sources::OF_SESSION).collect());
         Analyzer {
             host,
             sources,
@@ -264,10 +265,9 @@ impl Analyzer {
         Ok(project)
     }
 
-    /// Takes other crates for those in use. What is known of a crate stays known if it is the same in both.
+    /// Takes other crates, whose files have been added, for those in use. What is known of a crate stays known if it is the
+    /// same in both.
     fn take(&mut self, project: &Project) {
-        let read = self.sources.read(&project.folders);
-        self.add(read);
         let mut change = ChangeWithProcMacros::default();
         change.set_crate_graph(project.graph(|path| match path {
             Some(path) => self.sources.id(path),
@@ -284,9 +284,6 @@ impl Analyzer {
         for (id, files) in read.roots {
             put_root(db, id, SourceRoot::new_library(files), Durability::MEDIUM);
         }
-        LocalRoots::get(db)
-            .set_roots(db)
-            .to(std::iter::once(sources::OF_SESSION).collect());
         let others = self.sources.roots().filter(|&id| id != sources::OF_SESSION);
         LibraryRoots::get(db).set_roots(db).to(others.collect());
         let mut change = ChangeWithProcMacros::default();

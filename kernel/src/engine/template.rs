@@ -127,15 +127,14 @@ fn ingredients() -> anyhow::Result<Ingredients> {
         include_bytes!("analyzer/project.rs"),
         include_bytes!("rust_source.rs"),
     ];
-    let digest = digest(sources.chain(common).chain(forms));
     let rustc = version
         .lines()
         .find_map(|line| line.strip_prefix("release: "))
         .unwrap_or("unknown")
         .to_owned();
     Ok(Ingredients {
-        digest,
-        crates: self::digest(common),
+        digest: digest(sources.chain(common).chain(forms)),
+        crates: digest(common),
         rustc,
         rust_libs: PathBuf::from(rust_libs.trim()),
     })
