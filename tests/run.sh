@@ -28,8 +28,8 @@ readonly SUITES=(conformance robustness debugger browser mpi gpu cluster noteboo
 readonly MPI_CRATES=(prelude/mpi tests/mpi/ranks)
 # Another one: the GPU plugins, which build without a GPU.
 readonly GPU_WORKSPACE=prelude/gpu
-# The crate of the pack `remote`, in a workspace of its own.
-readonly REMOTE_CRATE=prelude/remote
+# The crates of the packs `remote` and `broker`, each in a workspace of its own.
+readonly PACK_CRATES=(prelude/remote prelude/broker)
 
 # ---- the stages ---------------------------------------------------------------------------------
 
@@ -44,7 +44,9 @@ stage_fmt() {
         (cd "$crate" && cargo fmt --check)
     done
     (cd "$GPU_WORKSPACE" && cargo fmt --all --check)
-    (cd "$REMOTE_CRATE" && cargo fmt --all --check)
+    for crate in "${PACK_CRATES[@]}"; do
+        (cd "$crate" && cargo fmt --all --check)
+    done
     (cd tests/gpu/rates && cargo fmt --check)
 }
 
@@ -54,20 +56,24 @@ gpu_cargo() {
     (cd "$GPU_WORKSPACE" && CARGO_TARGET_DIR=$target CUDA_LIBRARY_PATH=$PWD/stubs limited cargo "$@")
 }
 
-# remote_cargo ARGUMENTS...: cargo for the crate of the pack `remote`.
-remote_cargo() {
+# pack_cargo ARGUMENTS...: cargo for the crates of packs.
+pack_cargo() {
     # With the programs of tests/mpi and tests/gpu: the prelude below all of them is compiled once.
     local target=${CARGO_TARGET_DIR:-$PWD/target}/mpi
-    # Its documentation's examples link the prelude's dylib, and cargo tells them of the compiler's libraries only where
+    # Their documentation's examples link the prelude's dylib, and cargo tells them of the compiler's libraries only where
     # the crate itself is one.
-    (cd "$REMOTE_CRATE" && CARGO_TARGET_DIR=$target \
-        LD_LIBRARY_PATH=$(rustc --print target-libdir)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} limited cargo "$@")
+    local crate code=0
+    for crate in "${PACK_CRATES[@]}"; do
+        (cd "$crate" && CARGO_TARGET_DIR=$target \
+            LD_LIBRARY_PATH=$(rustc --print target-libdir)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} limited cargo "$@") || code=$?
+    done
+    return "$code"
 }
 
 stage_clippy() {
     cargo clippy --release --workspace --all-targets --locked -- -D warnings
     gpu_cargo clippy --release --workspace --all-targets --locked -- -D warnings
-    remote_cargo clippy --release --workspace --all-targets --locked -- -D warnings
+    pack_cargo clippy --release --workspace --all-targets --locked -- -D warnings
     if ! has_mpi; then
         echo "NOT RUN for ${MPI_CRATES[*]}: MPI is not installed"
         return
@@ -84,7 +90,7 @@ stage_cargo() {
     gpu_cargo build --release --workspace --locked
     FORKLINE_OPENCL_PLUGIN=$plugins/libforkline_opencl.so FORKLINE_TRANSLATOR=$plugins/libforkline_translate.so \
         limited cargo test --release --workspace --locked --no-fail-fast
-    remote_cargo test --release --workspace --locked --no-fail-fast
+    pack_cargo test --release --workspace --locked --no-fail-fast
 }
 
 stage_install() {
@@ -95,7 +101,7 @@ stage_install() {
 
 # In a notebook the first %load of a pack builds it, which takes longer than a test lets a cell run.
 stage_packs() {
-    limited "$FORKLINE_BIN" pack ndarray oci web remote lambda queue
+    limited "$FORKLINE_BIN" pack ndarray oci web remote broker lambda queue
 }
 
 stage_venv() {

@@ -25,7 +25,7 @@ def test_packs_are_listed(kernel: Client) -> None:
     result = kernel.run("%load")
     result.matches(r"(?m)^ocl +(ready|not built) +OpenCL by hand", result.stdout)
     result = kernel.execute("%load nothing").expect_error("UsageError")
-    result.has("packs are cust, lambda, ndarray, oci, ocl, queue, remote, web", result.traceback)
+    result.has("packs are broker, cust, lambda, ndarray, oci, ocl, queue, remote, web", result.traceback)
     result.has(":dep nothing", result.traceback)
 
 

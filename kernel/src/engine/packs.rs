@@ -43,6 +43,13 @@ const PLAIN: Pack = Pack {
 /// All packs, by name.
 pub static ALL: &[Pack] = &[
     Pack {
+        name: "broker",
+        about: "task queues on RabbitMQ and Redis, in Celery's protocol",
+        dependencies: &[("serde_json", "\"=1.0.154\"")],
+        own: &["broker"],
+        ..PLAIN
+    },
+    Pack {
         name: "cust",
         about: "CUDA by hand: contexts, modules, streams, events, memory",
         dependencies: &[("cust", "\"=0.3.2\"")],

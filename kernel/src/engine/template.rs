@@ -113,7 +113,7 @@ fn ingredients() -> anyhow::Result<Ingredients> {
     ];
     // Plugins and the crates of packs are built apart (see `plugins` and `packs`).
     let apart = |name: &str| {
-        ["mpi/", "gpu/", "remote/"]
+        ["mpi/", "gpu/", "remote/", "broker/"]
             .iter()
             .any(|one| name.starts_with(one))
     };
