@@ -35,7 +35,7 @@ async fn flaky(context: Context, (failures,): (u32,)) -> Result<u32, String> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Letter { pub to: String, pub lines: Vec<String> }
 
 async fn letter(letter: Letter) -> Result<Letter, String> {
@@ -78,13 +78,26 @@ pub fn begin(config: &Config, n: usize, slots: usize, begun: &Begun) -> Vec<Proc
 
 pub fn all_begun(begun: &Begun) -> Vec<(String, String)> { std::iter::from_fn(|| begun.try_get().ok()).collect() }
 
+/// What the first worker says.
+pub fn ask(app: &App, command: Command) -> serde_json::Value {
+    app.tell(&["worker-1"], command, Duration::from_secs(5)).unwrap()["worker-1"].clone()
+}
+
+/// The ids in what all workers answer.
+pub fn ids(app: &App, command: Command) -> Vec<String> {
+    let answers = app.tell(&[], command, Duration::from_secs(5)).unwrap();
+    let entries = answers.values().flat_map(|entries| entries.as_array().unwrap());
+    let id = |entry: &serde_json::Value| entry.get("request").unwrap_or(entry)["id"].as_str().unwrap().to_owned();
+    entries.map(id).collect()
+}
+
+pub fn failed<T: serde::de::DeserializeOwned + std::fmt::Debug>(app: &App, id: &str) -> String { app.result::<T>(id, SOON).unwrap_err().to_string() }
+
 const SOON: Duration = Duration::from_secs(60);
 """
 
-SHUTDOWN = """
-app.tell(&[], Command::Shutdown, Duration::from_secs(5))?;
-for worker in &workers { worker.join()??; }
-"""
+STOP = "app.tell(&[], Command::Shutdown, Duration::from_secs(5))?;\n"
+SHUTDOWN = STOP + "for worker in &workers { worker.join()??; }\n"
 
 
 class Broker:

@@ -192,7 +192,7 @@ impl App {
         headers.ignore_result = Some(options.ignore_result);
         headers.forkline_max_retries = options.retries;
         let delay = options.retry_delay;
-        headers.forkline_retry_delay = (!delay.is_zero()).then(|| delay.as_secs_f64());
+        headers.forkline_retry_delay = (!delay.is_zero()).then_some(delay.as_secs_f64());
         Ok(message)
     }
 
@@ -437,6 +437,11 @@ impl Shared {
                     Err(Error::Unreachable { .. }) if begun.elapsed() < PATIENCE => {
                         self.forget_link().await;
                         tokio::time::sleep(PAUSE).await;
+                    }
+                    // With what it refuses RabbitMQ ends the channel.
+                    Err(error @ Error::Broker { .. }) => {
+                        self.forget_link().await;
+                        return Err(error);
                     }
                     result => return result,
                 }

@@ -176,8 +176,10 @@ impl Link {
     }
 
     pub async fn close(&self) {
-        if let Link::RabbitMq(link) = self {
-            link.close().await;
+        match self {
+            Link::RabbitMq(link) => link.close().await,
+            // Its connections go with what uses them.
+            Link::Redis(link) => link.stop_consuming().await,
         }
     }
 }

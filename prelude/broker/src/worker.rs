@@ -231,7 +231,9 @@ async fn serve(worker: Worker) -> Result<Done> {
         Link::Redis(link) => link.renewal(),
         Link::RabbitMq(_) => Duration::from_secs(3600),
     });
+    let mut pause = FIRST_PAUSE;
     loop {
+        let begun = Instant::now();
         let why = match desk.begin(&link).await {
             Err(error) => error.to_string(),
             Ok(mut events) => loop {
@@ -275,6 +277,12 @@ async fn serve(worker: Worker) -> Result<Done> {
             desk.name()
         );
         link.close().await;
+        // A broker that lets us in and refuses to work would be asked a thousand times in a second.
+        pause = match begun.elapsed() {
+            worked if worked > LAST_PAUSE * 2 => FIRST_PAUSE,
+            _ => (pause * 2).min(LAST_PAUSE),
+        };
+        tokio::time::sleep(pause).await;
         link = connect(&config, None).await?;
         eprintln!("{}: the broker is there again", desk.name());
     }

@@ -11,6 +11,7 @@ use lapin::options::{
     BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
     QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions,
 };
+use lapin::protocol::AMQPErrorKind;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use parking_lot::Mutex;
@@ -94,7 +95,15 @@ impl Link {
     }
 
     fn lost(&self, error: &lapin::Error) -> Error {
-        Error::unreachable(&self.0.url, error)
+        match error.kind() {
+            // What it refuses it calls a soft error; it ends the channel and not the connection.
+            lapin::ErrorKind::ProtocolError(told)
+                if matches!(told.kind(), AMQPErrorKind::Soft(_)) =>
+            {
+                Error::broker("what was asked of RabbitMQ", error)
+            }
+            _ => Error::unreachable(&self.0.url, error),
+        }
     }
 
     pub async fn publish(&self, messages: &[Message]) -> Result<()> {
@@ -200,7 +209,7 @@ impl Link {
         exchange: &str,
         kind: ExchangeKind,
         key: &str,
-    ) -> Result<lapin::Consumer, lapin::Error> {
+    ) -> Result<(lapin::Consumer, Channel), lapin::Error> {
         self.exchange(exchange, kind).await?;
         let channel = self.0.connection.create_channel().await?;
         let own = QueueDeclareOptions {
@@ -225,34 +234,37 @@ impl Link {
             no_ack: true,
             ..BasicConsumeOptions::default()
         };
-        channel
+        let consumer = channel
             .basic_consume(short(queue), "".into(), options, FieldTable::default())
-            .await
+            .await?;
+        Ok((consumer, channel))
     }
 
     pub async fn inbox(&self, name: &str) -> Result<(ReplyTo, mpsc::UnboundedReceiver<Reply>)> {
         let queue = format!("{name}.{REPLIES}");
-        let mut answers = self
+        let (mut answers, channel) = self
             .listen(&queue, REPLIES, ExchangeKind::Direct, name)
             .await
             .map_err(|error| self.lost(&error))?;
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some(Ok(delivery)) = answers.next().await {
+            loop {
+                let delivery = tokio::select! {
+                    Some(Ok(delivery)) = answers.next() => delivery,
+                    () = sender.closed() => break,
+                    else => break,
+                };
                 let headers = delivery.properties.headers().as_ref().map(json_of);
                 let ticket = headers
                     .as_ref()
                     .and_then(|headers| headers["ticket"].as_str());
-                let Ok(words) = serde_json::from_slice(&delivery.data) else {
-                    continue; // not an answer
-                };
-                if sender
-                    .send((ticket.unwrap_or("").to_owned(), words))
-                    .is_err()
-                {
-                    return;
+                // What is no answer is left out.
+                if let Ok(words) = serde_json::from_slice(&delivery.data) {
+                    let _nobody_waits_any_more =
+                        sender.send((ticket.unwrap_or("").to_owned(), words));
                 }
             }
+            let _it_may_be_gone = channel.close(200, "done".into()).await;
         });
         let to = ReplyTo {
             exchange: REPLIES.to_owned(),
@@ -302,19 +314,24 @@ impl Link {
                 .await?;
             Ok((asks, tasks))
         };
-        let (mut asks, mut tasks) = begun
+        let ((mut asks, asks_channel), mut tasks) = begun
             .await
             .map_err(|error: lapin::Error| self.lost(&error))?;
         *self.0.consumer.lock() = Some(tasks.tag());
         let (sender, receiver) = mpsc::channel(64);
         let to_worker = sender.clone();
         tokio::spawn(async move {
-            while let Some(Ok(delivery)) = asks.next().await {
-                let Ok(ask) = serde_json::from_slice(&delivery.data) else {
-                    continue; // not a command
+            // The channel lives as long as what comes through it.
+            let _channel = asks_channel;
+            loop {
+                let delivery = tokio::select! {
+                    Some(Ok(delivery)) = asks.next() => delivery,
+                    () = to_worker.closed() => return,
+                    else => return,
                 };
-                if to_worker.send(Event::Ask(ask)).await.is_err() {
-                    return;
+                // What is no command is left out.
+                if let Ok(ask) = serde_json::from_slice(&delivery.data) {
+                    let _nobody_works_any_more = to_worker.send(Event::Ask(ask)).await;
                 }
             }
         });

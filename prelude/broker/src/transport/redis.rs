@@ -244,7 +244,13 @@ impl Link {
     }
 
     fn lost(&self, error: &RedisError) -> Error {
-        Error::unreachable(&self.0.url, error)
+        // A server that has just been started answers, but reads its data first.
+        let comes_soon = matches!(error.code(), Some("LOADING" | "MASTERDOWN" | "TRYAGAIN"));
+        let is_gone = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
+        match comes_soon || is_gone || error.is_connection_refusal() {
+            true => Error::unreachable(&self.0.url, error),
+            false => Error::broker("what was asked of Redis", error),
+        }
     }
 
     fn held(&self) -> String {
