@@ -84,7 +84,7 @@ pub fn ask(app: &App, command: Command) -> serde_json::Value {
 }
 
 /// The ids in what all workers answer.
-pub fn ids(app: &App, command: Command) -> Vec<String> {
+pub fn ids_in(app: &App, command: Command) -> Vec<String> {
     let answers = app.tell(&[], command, Duration::from_secs(5)).unwrap();
     let entries = answers.values().flat_map(|entries| entries.as_array().unwrap());
     let id = |entry: &serde_json::Value| entry.get("request").unwrap_or(entry)["id"].as_str().unwrap().to_owned();

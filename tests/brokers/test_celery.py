@@ -97,7 +97,7 @@ def test_celerys_command_line_looks_at_our_worker(celery: Client, shop: Shop) ->
     assert "pong" in shop.celery("inspect", "ping")
     registered = shop.celery("inspect", "registered")
     assert "* add" in registered and "* letter" in registered, registered
-    celery.run('let long = app.delay("rest", (60_000,))?;\nwhile ids(&app, Command::Active).is_empty() {}', timeout=60)
+    celery.run('let long = app.delay("rest", (60_000,))?;\nwhile ids_in(&app, Command::Active).is_empty() {}', timeout=60)
     active = shop.celery("inspect", "active")
     identifier = celery.run("long.clone()").text.strip('"')
     assert identifier in active and "'rest'" in active, active

@@ -117,8 +117,8 @@ def test_workers_are_looked_at_and_told_what_to_do(queue: Client) -> None:
         """let long = app.call_all("rest", [(60_000,), (60_000,)], &Options::default())?;
         let later = app.call("add", (1, 1), &Options { delay: Duration::from_secs(3600), ..Options::default() })?;
         let limit = Instant::now() + SOON;
-        while ids(&app, Command::Active).len() < 2 && Instant::now() < limit {}
-        let active = ids(&app, Command::Active);
+        while ids_in(&app, Command::Active).len() < 2 && Instant::now() < limit {}
+        let active = ids_in(&app, Command::Active);
         (active.len(), active.iter().all(|id| long.contains(id)))""",
         timeout=120,
     )
@@ -132,8 +132,8 @@ def test_workers_are_looked_at_and_told_what_to_do(queue: Client) -> None:
         let revoked = app.result::<i64>(&waiting, SOON).unwrap_err().to_string().contains("was revoked");
         // It came behind those that had the slots; now a worker has it, and sleeps.
         let limit = Instant::now() + SOON;
-        while ids(&app, Command::Scheduled) != [later.clone()] && Instant::now() < limit {}
-        let scheduled = ids(&app, Command::Scheduled) == [later.clone()];
+        while ids_in(&app, Command::Scheduled) != [later.clone()] && Instant::now() < limit {}
+        let scheduled = ids_in(&app, Command::Scheduled) == [later.clone()];
         app.revoke(&later)?;
         let over = app.result::<i64>(&later, SOON).unwrap_err().to_string().contains("was revoked");
         let stats = ask(&app, Command::Stats);

@@ -200,6 +200,8 @@ impl Server {
         fs::write(file("enabled_plugins"), "[].\n")?;
         let server = self
             .command(&self.program)?
+            // Else a shell stands between us and the server, and outlives what happens to it.
+            .env("RUNNING_UNDER_SYSTEMD", "true")
             // Erlang's cookie lies in the home folder.
             .env("HOME", &self.folder)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
