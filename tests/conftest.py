@@ -99,7 +99,7 @@ def clients_of(item: pytest.Item) -> list[harness.Client]:
 
 
 # Modules that take minutes. Where several run at once they come first, so that none of them is left over at the end.
-LONG = ["test_packs", "test_queue", "test_remote", "test_web", "test_compile", "test_places", "test_ranks"]
+LONG = ["test_packs", "test_queue", "test_remote", "test_web", "test_lambda", "test_compile", "test_places", "test_ranks"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

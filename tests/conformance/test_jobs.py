@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from typing import Callable
 
 import psutil
@@ -18,6 +19,26 @@ GREETER = (
     "}})?;\n"
     "server.address().unwrap().port()"
 )
+
+# The server says a question mark when it begins to serve. A message begins with its length, as in the notebook on sockets; the
+# answer is how long it was.
+LENGTHS = """
+fn length_of_message(mut stream: std::net::TcpStream) -> std::io::Result<()> {
+    use std::io::{Read, Write};
+    stream.write_all(b"?")?;
+    let mut length = [0; 8];
+    stream.read_exact(&mut length)?;
+    let length = u64::from_be_bytes(length);
+    if length > 1_000_000 { return Err(std::io::Error::other(format!("a message of {length} bytes is too long"))); }
+    let mut message = Vec::new();
+    (&stream).take(length).read_to_end(&mut message)?;
+    if message.len() as u64 != length { return Err(std::io::Error::other(format!("{} bytes of {length} came", message.len()))); }
+    write!(stream, "{length}")
+}
+let lengths = jobs::Server::new("lengths").n_handlers(4).n_waiting(4)
+    .read_timeout(Some(Duration::from_secs(2))).connection_time(Some(Duration::from_secs(3)))
+    .listen("127.0.0.1:0", |stream, _peer| length_of_message(stream))?;
+lengths.address().unwrap().port()"""
 
 
 @pytest.fixture
@@ -201,3 +222,124 @@ def test_jobs_end_with_their_process(start_kernel: Callable[..., Client], end: s
     else:
         kernel.shutdown()
         eventually(lambda: is_refused(port), 20, "the port is free")
+
+
+def message(length: int, *parts: bytes) -> bytes:
+    return length.to_bytes(8, "big") + b"".join(parts)
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    parts = []
+    try:
+        while part := connection.recv(1000):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+class Lengths:
+    """A server with small limits in a cell."""
+
+    def __init__(self, kernel: Client) -> None:
+        self.kernel = kernel
+        self.port = port_of(kernel.run(LENGTHS))
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def goes_on(self) -> None:
+        with self.connect() as connection:
+            connection.sendall(message(3, b"abc"))
+            assert rest(connection) == b"?3"
+
+    def notes(self, text: str) -> None:
+        """It is noted as the server's last error, as soon as its thread has come to it."""
+        holds = f'lengths.last_error().is_some_and(|error| error.contains("{text}"))'
+        self.kernel.run(f"while !({holds}) {{ thread::sleep(Duration::from_millis(2)); }}", timeout=20)
+
+
+@pytest.fixture
+def lengths(quiet: Client) -> Lengths:
+    server = Lengths(quiet)
+    server.goes_on()
+    return server
+
+
+def test_garbage_is_refused_and_noted(lengths: Lengths) -> None:
+    for garbage in [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100_000, os.urandom(64)]:
+        with lengths.connect() as connection:
+            try:
+                connection.sendall(garbage)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+            assert rest(connection) in (b"?", b"")
+        lengths.goes_on()
+    lengths.notes("is too long")
+    with lengths.connect() as connection:
+        connection.sendall(message(100, b"half of it"))
+        connection.shutdown(socket.SHUT_WR)
+        assert rest(connection) == b"?"
+    lengths.notes("10 bytes of 100 came")
+    lengths.goes_on()
+    result = lengths.kernel.run("%jobs")
+    result.has("10 bytes of 100 came", result.text)
+
+
+def test_who_is_silent_or_slow_has_its_time(lengths: Lengths) -> None:
+    # Nothing, and half of a message: the time of a read. One byte now and then: the time of a connection.
+    silent, half, slow = lengths.connect(), lengths.connect(), lengths.connect()
+    half.sendall(message(10, b"12345"))
+    slow.sendall(message(1000))
+    begun = time.monotonic()
+    lengths.goes_on()
+    assert time.monotonic() - begun < 1, "nobody waits for them"
+    assert slow.recv(1) == b"?"
+    slow.settimeout(0.1)
+    while time.monotonic() - begun < 15:
+        try:
+            slow.send(b"x")
+            if slow.recv(1) == b"":
+                break
+        except TimeoutError:
+            continue
+        except (ConnectionResetError, BrokenPipeError):
+            break
+    taken = time.monotonic() - begun
+    assert 2 < taken < 8, taken
+    assert rest(silent) == b"?" and rest(half) == b"?"
+    # With an end of its stream or a failed read; either is noted.
+    result = lengths.kernel.run("(lengths.n_served(), lengths.last_error().is_some())")
+    result.equal(result.text, "(5, true)")
+    for connection in (silent, half, slow):
+        connection.close()
+    lengths.goes_on()
+
+
+def test_an_announced_gigabyte_costs_no_memory(lengths: Lengths) -> None:
+    worker = psutil.Process(lengths.kernel.worker_pid())
+    before = worker.memory_info().rss
+    for _ in range(50):
+        with lengths.connect() as connection:
+            connection.sendall(message(1 << 30, b"x" * 1000))
+            assert rest(connection) in (b"?", b"")
+    assert worker.memory_info().rss - before < 20 << 20
+    lengths.notes("a message of 1073741824 bytes is too long")
+    lengths.goes_on()
+
+
+def test_more_clients_than_it_serves_are_closed_at_once_and_counted(lengths: Lengths) -> None:
+    served = [lengths.connect() for _ in range(4)]
+    assert [connection.recv(1) for connection in served] == [b"?"] * 4
+    held = [*served, *(lengths.connect() for _ in range(4))]
+    begun = time.monotonic()
+    for _ in range(5):
+        with lengths.connect() as connection:
+            assert rest(connection) == b""
+    assert time.monotonic() - begun < 1, "they are told at once"
+    for connection in held:
+        connection.sendall(message(2, b"ab"))
+    assert [rest(connection) for connection in held] == [b"2"] * 4 + [b"?2"] * 4, "who waited is served when its turn comes"
+    result = lengths.kernel.run('(lengths.n_refused(), lengths.last_error().unwrap().contains("was refused: 4 connections are served and 4 wait"))')
+    result.equal(result.text, "(5, true)")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -174,3 +176,66 @@ def test_a_wait_for_a_result_that_does_not_come_can_be_interrupted(queue: Client
     assert not result.ok
     result = queue.run("app.entry(&id)?.state")
     result.equal(result.text, '"waiting"')
+
+
+def rest(client: socket.socket) -> str:
+    """What comes until the server closes."""
+    parts = []
+    try:
+        while part := client.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts).decode(errors="replace")
+
+
+@pytest.mark.timeout(BUILD_SECONDS + 300)
+def test_the_status_page_refuses_strangers_and_goes_on(queue: Client) -> None:
+    (page,) = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code" and "fn status_page(" in cell.source]
+    queue.late_allowed = True
+    queue.run(page, timeout=60)
+    queue.run("let id = app.delay(Work::Add(20, 22))?;")
+    port = int(queue.run("let status = serve_status(&app)?;\nstatus.address().unwrap().port()").text)
+
+    def connect() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+    def goes_on() -> None:
+        with connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: status\r\n\r\n")
+            answer = rest(client)
+        assert answer.startswith("HTTP/1.1 200 OK\r\n") and "<td>Add(20, 22)</td><td>waiting</td>" in answer, answer
+
+    goes_on()
+    worker = psutil.Process(queue.worker_pid())
+    before = worker.memory_info().rss
+    silent, half, slow = connect(), connect(), connect()
+    half.sendall(b"GET / HTTP/1.1\r\nhost: st")
+    begun = time.monotonic()
+    for garbage in [b"\x00\xff\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: 1000000000\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"y" * 10_000_000]:
+        with connect() as client:
+            try:
+                client.sendall(garbage)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+            answer = rest(client)
+        assert answer == "" or answer.startswith("HTTP/1.1 405 "), answer
+        goes_on()
+    # The three have their five seconds, and no more.
+    slow.settimeout(0.2)
+    while time.monotonic() - begun < 15:
+        try:
+            slow.send(b"x")
+            if slow.recv(1) == b"":
+                break
+        except TimeoutError:
+            continue
+        except (ConnectionResetError, BrokenPipeError):
+            break
+    assert rest(silent) == rest(half) == ""
+    assert time.monotonic() - begun < 12
+    assert worker.memory_info().rss - before < 20 << 20
+    goes_on()
+    result = queue.run("status.last_error().is_some()")
+    result.equal(result.text, "true")
+    queue.run("%stop status page")

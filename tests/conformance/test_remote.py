@@ -249,6 +249,44 @@ def test_a_wrong_key_is_refused_and_nothing_is_lost(remote: Client) -> None:
     result.equal(result.text, "true")
 
 
+def test_the_name_server_refuses_strangers_and_keeps_its_names(remote: Client) -> None:
+    address = ("127.0.0.1", int(remote.run("names.address().port()").text))
+    where = remote.run('network.lookup("server")?.to_string()').text
+    worker = worker_of(remote)
+    before = worker.memory_info().rss
+    silent = socket.create_connection(address, timeout=20)
+    slow = socket.create_connection(address, timeout=20)
+    half = socket.create_connection(address, timeout=20)
+    half.sendall(b"FLremot1 and")
+    half.shutdown(socket.SHUT_WR)
+    for garbage in [b"GET / HTTP/1.1\r\n\r\n" + b"x" * 100, os.urandom(5000), *[(1 << 30).to_bytes(4) + b"x" * 60] * 50]:
+        with socket.create_connection(address, timeout=20) as connection:
+            connection.sendall(garbage)
+            assert until_closed(connection) == b""
+    # Who asks by datagram without a proof of the key does not even learn that there is one.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(address)
+        asking.settimeout(0.5)
+        for question in [b"", b"FLnames?", b"FLnames?" + os.urandom(64), os.urandom(60_000)]:
+            asking.send(question)
+        with pytest.raises(TimeoutError):
+            asking.recv(100)
+    slow.sendall(b"F")
+    result = remote.run(
+        "let stranger = remote::Network::new(&remote::Key::random()?).name_server(names.address())?;\n"
+        'let refused = [stranger.list("").is_err(), stranger.lookup("server").is_err(), stranger.remove("server").is_err()];\n'
+        'let found = remote::Network::discover(&remote::Key::new("the key of this test")?, names.address().port())?;\n'
+        '(refused, found.lookup("server")?.to_string())'
+    )
+    result.equal(result.text, f"([true, true, true], {where})")
+    assert until_closed(silent) == until_closed(slow) == until_closed(half) == b""
+    assert worker.memory_info().rss - before < 50 << 20
+    noted = ["it did not prove the key within 5s"] * 2 + ["it has another key"] * 3 + ["it speaks another protocol"] * 52 + ["it went before it had proved the key"]
+    why = 'let mut why: Vec<String> = names.refusals().into_iter().map(|refusal| refusal.why).collect();\nwhy.sort();\nwhy.join("; ")'
+    eventually(lambda: remote.run(why).text.strip('"').split("; ") == noted, 20, "all are noted")
+    welcomes(remote)
+
+
 def test_a_built_pack_is_loaded_without_a_build(remote: Client, start_kernel) -> None:  # noqa: ANN001
     result = start_kernel().run("%load remote", timeout=120)
     # Nothing is said to be compiled.

@@ -127,6 +127,17 @@ def test_garbage_is_refused(site: Site, bytes_: bytes) -> None:
     assert time.monotonic() - begun < HEAD_SECONDS + 5
 
 
+def test_what_is_refused_is_noted(site: Site) -> None:
+    with site.connect() as client:
+        peer = client.getsockname()[1]
+        client.sendall(b"\x00\xff\xfe\x80\r\n\r\n")
+        rest(client)
+    # Its thread may come to it a moment later.
+    site.kernel.run(f'while !site.last_error().is_some_and(|why| why.starts_with("127.0.0.1:{peer}: ")) {{ thread::sleep(Duration::from_millis(2)); }}', timeout=20)
+    listed = site.kernel.run("%jobs")
+    listed.has(f"127.0.0.1:{peer}: ", listed.text)
+
+
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: site\r\n"], ids=["nothing", "half a line", "half a head"])
 def test_a_client_that_falls_silent_is_given_up(site: Site, said: bytes) -> None:
     with site.connect() as client:
@@ -205,6 +216,8 @@ def test_more_clients_than_it_serves_are_closed_at_once(site: Site) -> None:
     finally:
         for client in clients:
             client.close()
+    result = site.kernel.run('(site.n_refused() >= 50, site.last_error().unwrap_or_default().contains("was refused"))')
+    result.equal(result.text, "(true, true)")
 
 
 def test_a_form_that_does_not_fit_is_an_answer(site: Site) -> None:

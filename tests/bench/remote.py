@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""What a call of a remote object costs, beside Pyro5, on the same machine and work.
+
+    python tests/bench/remote.py [--rounds 5] [--cases small MiB]
+
+Both sides do the same: an object is served by one process and called from another on this machine, over TCP, by client threads
+that have a proxy each and begin together once all are connected. Ours runs in cells of a real kernel, Pyro5 in a client of its own
+for each measurement, with a server that is forked from it. Pyro5 is measured with serpent, as it comes, and with msgpack, the quicker
+of its other formats that can send bytes; a ratio is that to the quicker of the two in the same round. The sides take turns, round by
+round; the table has medians of calls in a second and of the ratios, with the smallest and largest ratio. Connecting, looking a name up
+and the proof of the key are before the clock. Pyro5 comes from a virtual environment that is made beside the tests' own; needed are
+jupyter_client and pyzmq.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forkline"
+PYRO5, MSGPACK = "5.17", "1.2.4"
+SERIALIZERS = ["serpent", "msgpack"]
+SIZE = 1 << 20
+THREADS = 4
+TARGET = 10
+
+SETUP = """
+#[remote::object]
+pub trait Desk {
+    fn add(&self, a: i64, b: i64) -> remote::Result<i64>;
+    fn length(&self, bytes: Vec<u8>) -> remote::Result<usize>;
+}
+pub struct Clerk;
+impl Desk for Clerk {
+    fn add(&self, a: i64, b: i64) -> remote::Result<i64> { Ok(a + b) }
+    fn length(&self, bytes: Vec<u8>) -> remote::Result<usize> { Ok(bytes.len()) }
+}
+pub fn serve_elsewhere(network: remote::Network) {
+    network.serve::<dyn Desk>("desk", Arc::new(Clerk)).unwrap().join().unwrap();
+}
+/// Seconds of one call, by so many threads with a proxy each, which all make so many calls; the first call of each is not counted.
+fn each(network: &remote::Network, n_threads: usize, count: usize, call: impl Fn(&remote::Proxy<dyn Desk>) + Sync) -> f64 {
+    let barrier = std::sync::Barrier::new(n_threads + 1);
+    thread::scope(|scope| {
+        let client = || {
+            let desk = network.proxy::<dyn Desk>("desk");
+            call(&desk);
+            barrier.wait();
+            for _ in 0..count { call(&desk); }
+        };
+        let clients: Vec<_> = (0..n_threads).map(|_| scope.spawn(client)).collect();
+        barrier.wait();
+        let begun = Instant::now();
+        for client in clients { client.join().unwrap(); }
+        begun.elapsed().as_secs_f64() / (n_threads * count) as f64
+    })
+}
+"""
+
+SERVE = """
+let key = remote::Key::random()?;
+let names = remote::NameServer::start(&key, "127.0.0.1:0")?;
+let network = names.network();
+let server = processes::spawn(serve_elsewhere, (network.clone(),))?;
+network.wait_for(&["desk"], Duration::from_secs(20))?;
+"""
+
+ADD = "|desk| assert_eq!(desk.add(5, 5).unwrap(), 10)"
+LENGTH = f"|desk| assert_eq!(desk.length(vec![7; {SIZE}]).unwrap(), {SIZE})"
+
+# For each case: threads, calls of each thread on our side, our call, calls of each thread by serpent and by msgpack.
+CASES: dict[str, tuple[int, int, str, int, int]] = {
+    "small, 1 thread": (1, 5000, ADD, 3000, 3000),
+    f"small, {THREADS} threads": (THREADS, 4000, ADD, 1000, 1000),
+    "1 MiB, 1 thread": (1, 200, LENGTH, 30, 100),
+    f"1 MiB, {THREADS} threads": (THREADS, 50, LENGTH, 8, 30),
+}
+
+
+def python_with_pyro5() -> Path:
+    venv = CACHE / "pyro5-venv"
+    python = venv / "bin/python"
+    asked = f"import Pyro5, msgpack; assert Pyro5.__version__ == '{PYRO5}'"
+    if not python.exists() or subprocess.run([python, "-c", asked], capture_output=True).returncode:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
+        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"Pyro5=={PYRO5}", f"msgpack=={MSGPACK}"]
+        subprocess.run(command, check=True)
+    return python
+
+
+# ---- the other side, in an interpreter that has Pyro5 -------------------------------------------
+
+
+def _serve(uri) -> None:  # noqa: ANN001
+    import Pyro5.api
+    import serpent
+
+    @Pyro5.api.expose
+    class Clerk:
+        def add(self, a: int, b: int) -> int:
+            return a + b
+
+        def length(self, data: bytes | dict) -> int:
+            # serpent sends bytes as a text and leaves it to the receiver to make bytes of it.
+            return len(serpent.tobytes(data) if isinstance(data, dict) else data)
+
+    daemon = Pyro5.api.Daemon(host="127.0.0.1")
+    uri.send(str(daemon.register(Clerk(), "desk")))
+    daemon.requestLoop()
+
+
+def other(case: str, serializer: str) -> float:
+    """Seconds of one call, by Pyro5."""
+    import Pyro5.api
+
+    Pyro5.api.config.SERIALIZER = serializer
+    n_threads, _, _, *counts = CASES[case]
+    count = counts[SERIALIZERS.index(serializer)]
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    server = context.Process(target=_serve, args=(sending,), daemon=True)
+    server.start()
+    uri = receiving.recv()
+    barrier = threading.Barrier(n_threads + 1)
+    data = bytes([7]) * SIZE
+    is_small = case.startswith("small")
+
+    def client() -> None:
+        with Pyro5.api.Proxy(uri) as desk:
+
+            def call() -> None:
+                if is_small:
+                    assert desk.add(5, 5) == 10
+                else:
+                    assert desk.length(data) == SIZE
+
+            call()
+            barrier.wait()
+            for _ in range(count):
+                call()
+
+    clients = [threading.Thread(target=client) for _ in range(n_threads)]
+    for one in clients:
+        one.start()
+    barrier.wait()
+    begun = time.perf_counter()
+    for one in clients:
+        one.join()
+    taken = time.perf_counter() - begun
+    server.terminate()
+    server.join()
+    return taken / (n_threads * count)
+
+
+# ---- both in turns ------------------------------------------------------------------------------
+
+
+def rate(seconds: list[float]) -> str:
+    return f"{1 / statistics.median(seconds):,.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a call of a remote object costs, beside Pyro5.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kernel", default="forkline")
+    parser.add_argument("--cases", nargs="*", help="only cases with one of these words in their name")
+    parser.add_argument("--other", nargs=2, metavar=("CASE", "SERIALIZER"), help="run Pyro5's side of one case and print its seconds")
+    options = parser.parse_args()
+    if options.other:
+        print(repr(other(*options.other)))
+        return
+
+    # The other side must not load these.
+    from front_end import Kernel, machine
+
+    python = python_with_pyro5()
+    chosen = [case for case in CASES if not options.cases or any(word in case for word in options.cases)]
+    print(f"{machine()}\nPyro5 {PYRO5}, msgpack {MSGPACK}; {options.rounds} rounds, in turns\n", flush=True)
+    ours: dict[str, list[float]] = {case: [] for case in chosen}
+    theirs: dict[str, dict[str, list[float]]] = {case: {name: [] for name in SERIALIZERS} for case in chosen}
+    with Kernel(options.kernel) as kernel:
+        kernel.execute("%load remote")
+        kernel.execute(SETUP)
+        kernel.execute(SERVE)
+        cells = {case: f'println!("{{:e}}", each(&network, {threads}, {count}, {call}));' for case, (threads, count, call, *_) in CASES.items()}
+        for case in chosen:  # compiles the cell, and warms both sides
+            kernel.printed(cells[case])
+        for _ in range(options.rounds):
+            for case in chosen:
+                ours[case].append(float(kernel.printed(cells[case]).split()[-1]))
+                for name in SERIALIZERS:
+                    command = [python, __file__, "--other", case, name]
+                    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+                    theirs[case][name].append(float(done.stdout))
+        kernel.execute("server.kill();")
+    print("| calls in a second | forkline | Pyro5, serpent | Pyro5, msgpack | ratio | smallest | largest |\n|---|---|---|---|---|---|---|")
+    medians = {}
+    for case in chosen:
+        quicker = [min(pair) for pair in zip(*theirs[case].values())]
+        ratios = [their / our for our, their in zip(ours[case], quicker)]
+        medians[case] = statistics.median(ratios)
+        columns = " | ".join(rate(theirs[case][name]) for name in SERIALIZERS)
+        print(f"| {case} | {rate(ours[case])} | {columns} | {medians[case]:.1f} | {min(ratios):.1f} | {max(ratios):.1f} |")
+    print()
+    for case, ratio in medians.items():
+        print(f"{case}: {ratio:.1f} times as many calls, target {TARGET}: {'met' if ratio >= TARGET else 'not met'}.")
+
+
+if __name__ == "__main__":
+    main()
