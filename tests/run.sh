@@ -22,8 +22,8 @@ readonly WORKERS
 # No stage takes nearly as long; one that hangs must not hold up the others for ever.
 readonly STAGE_LIMIT=45m
 
-readonly STAGES=(fmt clippy cargo install packs venv conformance robustness debugger browser mpi gpu cluster notebooks tidy)
-readonly SUITES=(conformance robustness debugger browser mpi gpu cluster notebooks tidy)
+readonly STAGES=(fmt clippy cargo install packs venv conformance robustness brokers debugger browser mpi gpu cluster notebooks tidy)
+readonly SUITES=(conformance robustness brokers debugger browser mpi gpu cluster notebooks tidy)
 # Workspaces of their own: the MPI plugin, and the program that its tests run.
 readonly MPI_CRATES=(prelude/mpi tests/mpi/ranks)
 # Another one: the GPU plugins, which build without a GPU.
@@ -143,6 +143,11 @@ side_by_side() {
 
 stage_conformance() { side_by_side conformance; }
 stage_robustness() { side_by_side robustness; }
+# Each module starts a Redis and a RabbitMQ of its own.
+stage_brokers() {
+    tests/services.sh brokers || true
+    side_by_side brokers
+}
 has_debugger() {
     local -a found
     mapfile -t found < <(compgen -c lldb-dap)

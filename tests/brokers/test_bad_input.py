@@ -9,7 +9,7 @@ import threading
 from typing import Callable, Iterator
 
 import pytest
-from conftest import STOP, Broker
+from queues import STOP, Broker
 from harness import Client
 from kombu import Connection
 

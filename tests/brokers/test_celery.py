@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from conftest import Broker
+from queues import Broker
 from harness import Client, eventually, squeezed
 
 pytestmark = pytest.mark.timeout(1200)
