@@ -277,8 +277,8 @@ impl App {
             .collect())
     }
 
-    /// Tells workers something, those of these names or all; their answers by name. It waits until all have answered that the
-    /// broker knows of, at most for this time.
+    /// Tells workers something, those of these names or all that are on the broker, whatever their queue and language; their answers by
+    /// name. It waits until all have answered that the broker knows of, at most for this time.
     ///
     /// # Errors
     /// The broker is gone.
