@@ -7,7 +7,7 @@
 //! What always holds: no descriptor outlives a failed transfer, and every one is closed on exec; a peer that is
 //! gone is an error or an end, never a signal.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -223,11 +223,18 @@ pub(crate) fn decode<T: Message>(packet: Packet) -> Result<T, MessageError> {
 
 /// Vectors of plain numbers are copied as they lie in memory: both processes run the same program on the same
 /// machine, and element by element it would take many times longer.
+///
+/// The generic functions only ask whether `T` is one of them, which the compiler answers: what they lead to is compiled once, and not
+/// in each cell for each type of its messages.
 macro_rules! plain {
     ($($number:ty),*) => {
-        /// The memory of a vector of plain numbers, if `T` is one.
-        pub(crate) fn plain_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
-            let value: &dyn std::any::Any = value;
+        /// Whether `T` is a vector of plain numbers.
+        fn is_plain<T: 'static>() -> bool {
+            $(TypeId::of::<T>() == TypeId::of::<Vec<$number>>())||*
+        }
+
+        /// The memory of the value, if it is a vector of plain numbers.
+        fn memory_of(value: &dyn Any) -> Option<&[u8]> {
             $(if let Some(numbers) = value.downcast_ref::<Vec<$number>>() {
                 // SAFETY: the numbers lie one after the other without gaps, every byte of them is initialised,
                 // and any alignment is enough for bytes.
@@ -238,9 +245,9 @@ macro_rules! plain {
             None
         }
 
-        /// The vector of plain numbers that lay in memory as these bytes, if `T` is one.
-        fn from_plain_bytes<T: 'static>(bytes: &[u8]) -> Result<Option<T>, MessageError> {
-            $(if TypeId::of::<T>() == TypeId::of::<Vec<$number>>() {
+        /// The vector of this type that lay in memory as these bytes, if it is one of plain numbers.
+        fn numbers_from(kind: TypeId, bytes: &[u8]) -> Result<Option<Box<dyn Any>>, MessageError> {
+            $(if kind == TypeId::of::<Vec<$number>>() {
                 let size = size_of::<$number>();
                 if !bytes.len().is_multiple_of(size) {
                     return Err(MessageError::Decode(format!(
@@ -255,9 +262,7 @@ macro_rules! plain {
                     std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
                     numbers.set_len(bytes.len() / size);
                 }
-                let numbers = ManuallyDrop::new(numbers);
-                // SAFETY: `T` is this very type, and the vector is not used again.
-                return Ok(Some(unsafe { std::mem::transmute_copy::<Vec<$number>, T>(&numbers) }));
+                return Ok(Some(Box::new(numbers)));
             })*
             Ok(None)
         }
@@ -265,6 +270,26 @@ macro_rules! plain {
 }
 
 plain!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize, f32, f64);
+
+/// The memory of a vector of plain numbers, if `T` is one.
+pub(crate) fn plain_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
+    if is_plain::<T>() {
+        memory_of(value)
+    } else {
+        None
+    }
+}
+
+/// The vector of plain numbers that lay in memory as these bytes, if `T` is one.
+fn from_plain_bytes<T: 'static>(bytes: &[u8]) -> Result<Option<T>, MessageError> {
+    if !is_plain::<T>() {
+        return Ok(None);
+    }
+    let numbers = numbers_from(TypeId::of::<T>(), bytes)?;
+    Ok(numbers
+        .and_then(|numbers| numbers.downcast::<T>().ok())
+        .map(|numbers| *numbers))
+}
 
 /// How many descriptors fit into one message (the kernel's SCM_MAX_FD is 253).
 pub(crate) const MOST_DESCRIPTORS: usize = 250;
