@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from harness import Client
@@ -88,6 +90,36 @@ def test_a_profile_is_a_table_and_a_timeline(device: Client) -> None:
     shown = [display["text/plain"] for display in result.displays]
     assert any("map" in text and "read" in text and "GB/s" in text for text in shown), shown
     assert any(text.startswith("Orders to the device") for text in shown), shown
+
+
+LONG = """kernel! {
+    fn long(out: &mut [u32], rounds: u32) {
+        let i = global_id(0);
+        let mut x = i as u32;
+        for round in 0..rounds {
+            x = x * 1664525 + 1013904223 + round;
+        }
+        out[i] = x;
+    }
+}"""
+
+
+def test_a_wait_for_a_long_kernel_is_interrupted_and_costs_no_variables(device: Client) -> None:
+    device.run(LONG)
+    device.run("let kept = gpu::arange::<f32>(5)?;\nlet mut out = gpu::zeros::<u32>(64)?;\nlong::over(64).run((&mut out, 1000))?;\nlet few = out.to_vec()?;")
+    # Some 10 s on one core, whatever brings the values.
+    for wait in ("out.to_vec()?", "gpu::default().finish()?"):
+        request = device.start_execute(f'println!("begins");\nlong::over(64).run((&mut out, 200_000_000))?;\n{wait}')
+        device.wait_printed(request, "begins")
+        sent = time.monotonic()
+        device.interrupt()
+        result = device.collect(request, 60)
+        assert not result.ok
+        took = time.monotonic() - sent
+        result.lacks("worker", result.traceback)
+        assert took < 5, f"the interrupt took {took:.1f} s"
+        result = device.run("kept.sum()? + few.len() as f32", timeout=120)
+        result.equal(result.text, "74.0")
 
 
 def test_a_text_that_does_not_compile_is_shown(kernel: Client) -> None:

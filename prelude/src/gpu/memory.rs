@@ -326,6 +326,7 @@ impl Buffer {
         }
         let stream = self.device.stream()?;
         let to = self.handle(&stream)?;
+        stream.settle()?;
         stream.order(describe, |driver, stream, event| {
             // SAFETY: the buffer has room for the bytes, which are read before this returns.
             unsafe {
@@ -366,6 +367,7 @@ impl Buffer {
         let stream = self.device.stream()?;
         let before = self.last_stream();
         let from = self.handle(&stream)?;
+        stream.settle()?;
         stream.order(describe, |driver, stream, event| {
             let to = items.as_mut_ptr().cast();
             // SAFETY: the vector has room for the bytes, which are there when this returns.
@@ -373,6 +375,7 @@ impl Buffer {
         })?;
         // SAFETY: every item has been written, and every pattern of bits is one.
         unsafe { items.set_len(n) };
+        stream.is_settled();
         super::kernel::check_faults(&stream)?;
         if let Some(before) = before.filter(|before| *before != stream) {
             super::kernel::check_faults(&before)?;

@@ -8,12 +8,21 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::device::{Device, Driver};
 use super::error::GpuResult;
 use super::order::{self, Order, Record, When};
 use super::table::Handle;
+use crate::interrupt;
+
+/// So long a wait only lets others run: most are shorter than the shortest sleep.
+const BRISK: Duration = Duration::from_micros(100);
+/// Sleeps are a part of the time that was waited already, so that little is lost at the end.
+const PART: u32 = 16;
+/// An interrupt is seen within this time.
+const LONGEST_SLEEP: Duration = Duration::from_millis(10);
 
 /// A row of orders. Copies are the same row.
 #[derive(Clone)]
@@ -23,6 +32,8 @@ struct Row {
     device: Device,
     /// 0 for rayon.
     handle: Handle,
+    /// Whether an order may not be done. Another thread's may be missed: then a wait cannot be interrupted, and all else holds.
+    may_work: AtomicBool,
 }
 
 impl Drop for Row {
@@ -66,7 +77,11 @@ impl Stream {
             let code = unsafe { (driver.table.stream_new)(driver.index, &raw mut handle) };
             device.check(code, || "a new stream".to_owned())?;
         }
-        Ok(Stream(Arc::new(Row { device, handle })))
+        Ok(Stream(Arc::new(Row {
+            device,
+            handle,
+            may_work: AtomicBool::new(false),
+        })))
     }
 
     /// The device that it belongs to.
@@ -82,12 +97,29 @@ impl Stream {
         let Some(driver) = self.0.device.driver() else {
             return Ok(());
         };
+        self.settle()?;
         // SAFETY: the stream is alive.
         let code = unsafe { (driver.table.stream_finish)(driver.index, self.0.handle) };
         self.0
             .device
             .check(code, || "waiting for a stream".to_owned())?;
         super::kernel::check_faults(self)
+    }
+
+    /// Waits until what was ordered is done, in a way that an interrupt of the cell can end; what was ordered goes on then. A driver's
+    /// own ways to wait return at their end only, so they come after this.
+    pub(super) fn settle(&self) -> GpuResult<()> {
+        if !self.0.may_work.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.mark()?.settle()?;
+        self.is_settled();
+        Ok(())
+    }
+
+    /// Notes that all that this thread has ordered is done.
+    pub(super) fn is_settled(&self) {
+        self.0.may_work.store(false, Ordering::Relaxed);
     }
 
     /// An event that is done when all that was ordered up to now is.
@@ -147,6 +179,7 @@ impl Stream {
         let Some(driver) = device.driver() else {
             return Ok(());
         };
+        self.0.may_work.store(true, Ordering::Relaxed);
         if !order::is_recording() {
             let code = give(driver, self.0.handle, std::ptr::null_mut());
             return device.check(code, || describe().name.into_owned());
@@ -223,11 +256,27 @@ impl Event {
         let Some(driver) = self.0.device.driver() else {
             return Ok(());
         };
+        self.settle()?;
         // SAFETY: the event is alive.
         let code = unsafe { (driver.table.event_finish)(driver.index, self.0.handle) };
         self.0
             .device
             .check(code, || "waiting for an event".to_owned())
+    }
+
+    /// Waits until it is done; an interrupt of the cell ends that.
+    fn settle(&self) -> GpuResult<()> {
+        let begun = Instant::now();
+        while !self.is_done()? {
+            interrupt::check();
+            let waited = begun.elapsed();
+            if waited < BRISK {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep((waited / PART).min(LONGEST_SLEEP));
+            }
+        }
+        Ok(())
     }
 
     /// Begin and end of the order that it belongs to, in seconds on the device's clock.
