@@ -20,12 +20,10 @@ GREETER = (
     "server.address().unwrap().port()"
 )
 
-# The server says a question mark when it begins to serve. A message begins with its length, as in the notebook on sockets; the
-# answer is how long it was.
+# A message begins with its length, as in the notebook on sockets; the answer is how long it was.
 LENGTHS = """
 fn length_of_message(mut stream: std::net::TcpStream) -> std::io::Result<()> {
     use std::io::{Read, Write};
-    stream.write_all(b"?")?;
     let mut length = [0; 8];
     stream.read_exact(&mut length)?;
     let length = u64::from_be_bytes(length);
@@ -252,7 +250,7 @@ class Lengths:
     def goes_on(self) -> None:
         with self.connect() as connection:
             connection.sendall(message(3, b"abc"))
-            assert rest(connection) == b"?3"
+            assert rest(connection) == b"3"
 
     def notes(self, text: str) -> None:
         """It is noted as the server's last error, as soon as its thread has come to it."""
@@ -274,13 +272,13 @@ def test_garbage_is_refused_and_noted(lengths: Lengths) -> None:
                 connection.sendall(garbage)
             except (ConnectionResetError, BrokenPipeError):
                 pass
-            assert rest(connection) in (b"?", b"")
+            assert rest(connection) == b""
         lengths.goes_on()
     lengths.notes("is too long")
     with lengths.connect() as connection:
         connection.sendall(message(100, b"half of it"))
         connection.shutdown(socket.SHUT_WR)
-        assert rest(connection) == b"?"
+        assert rest(connection) == b""
     lengths.notes("10 bytes of 100 came")
     lengths.goes_on()
     result = lengths.kernel.run("%jobs")
@@ -295,7 +293,6 @@ def test_who_is_silent_or_slow_has_its_time(lengths: Lengths) -> None:
     begun = time.monotonic()
     lengths.goes_on()
     assert time.monotonic() - begun < 1, "nobody waits for them"
-    assert slow.recv(1) == b"?"
     slow.settimeout(0.1)
     while time.monotonic() - begun < 15:
         try:
@@ -308,7 +305,7 @@ def test_who_is_silent_or_slow_has_its_time(lengths: Lengths) -> None:
             break
     taken = time.monotonic() - begun
     assert 2 < taken < 8, taken
-    assert rest(silent) == b"?" and rest(half) == b"?"
+    assert rest(silent) == b"" and rest(half) == b""
     # With an end of its stream or a failed read; either is noted.
     result = lengths.kernel.run("(lengths.n_served(), lengths.last_error().is_some())")
     result.equal(result.text, "(5, true)")
@@ -323,16 +320,14 @@ def test_an_announced_gigabyte_costs_no_memory(lengths: Lengths) -> None:
     for _ in range(50):
         with lengths.connect() as connection:
             connection.sendall(message(1 << 30, b"x" * 1000))
-            assert rest(connection) in (b"?", b"")
+            assert rest(connection) == b""
     assert worker.memory_info().rss - before < 20 << 20
     lengths.notes("a message of 1073741824 bytes is too long")
     lengths.goes_on()
 
 
 def test_more_clients_than_it_serves_are_closed_at_once_and_counted(lengths: Lengths) -> None:
-    served = [lengths.connect() for _ in range(4)]
-    assert [connection.recv(1) for connection in served] == [b"?"] * 4
-    held = [*served, *(lengths.connect() for _ in range(4))]
+    held = [lengths.connect() for _ in range(8)]
     begun = time.monotonic()
     for _ in range(5):
         with lengths.connect() as connection:
@@ -340,6 +335,6 @@ def test_more_clients_than_it_serves_are_closed_at_once_and_counted(lengths: Len
     assert time.monotonic() - begun < 1, "they are told at once"
     for connection in held:
         connection.sendall(message(2, b"ab"))
-    assert [rest(connection) for connection in held] == [b"2"] * 4 + [b"?2"] * 4, "who waited is served when its turn comes"
+    assert [rest(connection) for connection in held] == [b"2"] * 8, "who waited is served when its turn comes"
     result = lengths.kernel.run('(lengths.n_refused(), lengths.last_error().unwrap().contains("was refused: 4 connections are served and 4 wait"))')
     result.equal(result.text, "(5, true)")

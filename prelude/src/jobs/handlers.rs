@@ -29,6 +29,8 @@ pub(super) struct Handlers<H> {
 #[derive(Default)]
 struct Connections {
     n_threads: usize,
+    /// For threads that were started and have not come to theirs yet: they are served, and take nobody's place to wait.
+    begun: VecDeque<(TcpStream, SocketAddr)>,
     waiting: VecDeque<(TcpStream, SocketAddr)>,
     /// Those that are served, to be shut down from here, and since when.
     served: HashMap<u64, (TcpStream, Instant)>,
@@ -54,7 +56,7 @@ where
     pub fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let mut connections = self.connections.lock();
         if connections.n_threads < self.limits.n_handlers {
-            connections.waiting.push_back((stream, peer));
+            connections.begun.push_back((stream, peer));
             let own = Arc::clone(self);
             let started = thread::Builder::new()
                 .name(self.job.name.replace('\0', "\u{fffd}"))
@@ -64,7 +66,7 @@ where
                 // Those that are there will come to it.
                 Err(_) if connections.n_threads > 0 => {}
                 Err(error) => {
-                    connections.waiting.clear();
+                    connections.begun.clear();
                     drop(connections);
                     self.refuse(format!("{peer}: no thread to serve it: {error}"));
                 }
@@ -109,7 +111,11 @@ where
 
     fn next(&self) -> Option<(TcpStream, SocketAddr, u64)> {
         let mut connections = self.connections.lock();
-        while let Some((stream, peer)) = connections.waiting.pop_front() {
+        loop {
+            let next = connections.begun.pop_front();
+            let Some((stream, peer)) = next.or_else(|| connections.waiting.pop_front()) else {
+                break;
+            };
             let _limits_are_of_a_stream_that_works = stream
                 .set_read_timeout(self.limits.read_timeout)
                 .and_then(|()| stream.set_write_timeout(self.limits.write_timeout));
@@ -147,7 +153,11 @@ where
     /// Nothing new comes. Handlers that read get the end of their stream, may write an answer for `grace`, and are cut
     /// off then. `false`: some go on.
     pub fn close(&self, grace: Duration) -> bool {
-        self.connections.lock().waiting.clear();
+        {
+            let mut connections = self.connections.lock();
+            connections.begun.clear();
+            connections.waiting.clear();
+        }
         [Shutdown::Read, Shutdown::Both].into_iter().any(|how| {
             for (stream, _) in self.connections.lock().served.values() {
                 let _it_may_be_closed = stream.shutdown(how);

@@ -119,6 +119,26 @@ fn one_too_many_is_refused_at_once() {
 }
 
 #[test]
+fn a_burst_finds_all_places() {
+    for _ in 0..20 {
+        let server = Server::new("burst")
+            .n_handlers(4)
+            .n_waiting(4)
+            .read_timeout(None)
+            .listen("127.0.0.1:0", echo_line)
+            .unwrap();
+        // They come while the threads for the first of them are being started.
+        let mut clients: Vec<_> = (0..8).map(|_| client(&server)).collect();
+        for client in &mut clients {
+            client.write_all(b"x\n").unwrap();
+        }
+        assert!(clients.into_iter().all(|client| rest(client) == "x\n"));
+        assert_eq!((server.n_served(), server.n_refused()), (8, 0));
+        end(&server);
+    }
+}
+
+#[test]
 fn no_more_threads_serve_than_it_was_told() {
     let now = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let counts = Arc::clone(&now);
