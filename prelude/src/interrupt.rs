@@ -80,8 +80,9 @@ pub(crate) fn spare_this_thread() {
     IS_SPARED.set(true);
 }
 
-/// The same, as long as the result lives: for a thread that goes on with other work.
-pub(crate) fn spare() -> Spared {
+/// The same, as long as the result lives: for a thread that goes on with other work, here and in crates of packs.
+#[doc(hidden)]
+pub fn spare() -> Spared {
     Spared {
         before: IS_SPARED.replace(true),
         _of_this_thread: PhantomData,
@@ -89,7 +90,9 @@ pub(crate) fn spare() -> Spared {
 }
 
 /// No interrupt unwinds the thread that it is of.
-pub(crate) struct Spared {
+#[doc(hidden)]
+#[must_use = "the thread is spared as long as this lives"]
+pub struct Spared {
     before: bool,
     _of_this_thread: PhantomData<*const ()>,
 }

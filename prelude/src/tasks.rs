@@ -41,9 +41,9 @@ mod time;
 pub use combine::{timeout, wait, wait_timeout};
 pub use event_loop::{CallbackId, EventLoop, LoopFuture, TimerHandle};
 pub use gather::{Gather, GatherAll, GatherTuple, Member, gather};
-#[doc(hidden)]
-pub use runtime::__cell;
 pub(crate) use runtime::spawn_on_runtime;
+#[doc(hidden)]
+pub use runtime::{__assert_outside, __cell};
 pub use runtime::{block_on, handle, spawn, spawn_blocking};
 pub use task::Task;
 pub use time::{Sleep, YieldNow, sleep, yield_now};

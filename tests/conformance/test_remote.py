@@ -196,7 +196,7 @@ def test_garbage_is_refused_and_noted(remote: Client) -> None:
 def test_who_is_slow_or_goes_half_way_disturbs_nobody(remote: Client) -> None:
     port = port_of(remote)
     half = socket.create_connection(("127.0.0.1", port), timeout=20)
-    half.sendall(b"FLremot1")
+    half.sendall(b"FLremot2")
     half.shutdown(socket.SHUT_WR)
     assert until_closed(half) == b""
     silent = socket.create_connection(("127.0.0.1", port), timeout=20)
@@ -257,7 +257,7 @@ def test_the_name_server_refuses_strangers_and_keeps_its_names(remote: Client) -
     silent = socket.create_connection(address, timeout=20)
     slow = socket.create_connection(address, timeout=20)
     half = socket.create_connection(address, timeout=20)
-    half.sendall(b"FLremot1 and")
+    half.sendall(b"FLremot2 and")
     half.shutdown(socket.SHUT_WR)
     for garbage in [b"GET / HTTP/1.1\r\n\r\n" + b"x" * 100, os.urandom(5000), *[(1 << 30).to_bytes(4) + b"x" * 60] * 50]:
         with socket.create_connection(address, timeout=20) as connection:

@@ -116,11 +116,7 @@ pub static ALL: &[Pack] = &[
     },
     Pack {
         name: "remote",
-        about: "objects that are called from other processes and machines, with a name server; tarpc",
-        dependencies: &[(
-            "tarpc",
-            "{ version = \"=0.38.0\", features = [\"serde-transport\", \"tcp\"] }",
-        )],
+        about: "objects that are called from other processes and machines, with a name server",
         own: &["remote"],
         ..PLAIN
     },

@@ -25,7 +25,7 @@ pub const KEY_VARIABLE: &str = "FORKLINE_REMOTE_KEY";
 const SHORTEST: usize = 16;
 
 /// The first bytes of a connection: what is spoken, and in which version.
-const MAGIC: [u8; 8] = *b"FLremot1";
+const MAGIC: [u8; 8] = *b"FLremot2";
 
 /// The secret of those who may call each other. It travels to other processes as an argument; it is never printed.
 #[derive(Clone, Serialize, Deserialize)]

@@ -3,27 +3,23 @@
 //! What always holds: nothing is sent twice. A connection that is found closed before a call is replaced; one that breaks
 //! during a call makes an error, because nobody can know whether the method ran.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use forkline::{interrupt, tasks};
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tarpc::client::{self, RpcError};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
-use crate::error::{Error, causes};
+use crate::connection::{Connection, Full, Place, Pool, SLICE};
+use crate::error::Error;
 use crate::key;
 use crate::network::{HANDSHAKE_TIME, Network};
 use crate::object::Returned;
 use crate::uri::{self, Uri};
-use crate::wire::{self, Fault, Reply, Request};
-
-type Channel = client::Channel<Request, Reply>;
+use crate::wire::{self, AROUND, Broken, Fault, Reply, Request};
 
 /// Which object is meant.
 #[derive(Clone)]
@@ -36,7 +32,7 @@ pub(crate) enum Target {
     Bad(Error),
 }
 
-/// The way to an object; clones share the connection.
+/// The way to an object; clones share the connections.
 #[derive(Clone)]
 pub struct Link(Arc<Inner>);
 
@@ -45,31 +41,16 @@ struct Inner {
     target: Target,
     /// The target as text, for messages.
     text: String,
-    connected: Mutex<Option<Connected>>,
+    pool: Pool,
+    /// Where the object of the name is. Forgotten when a connection to it was lost.
+    found: Mutex<Option<Uri>>,
     /// One looks up and connects, the others wait for it.
-    connecting: tokio::sync::Mutex<()>,
+    connecting: Mutex<()>,
 }
 
-#[derive(Clone)]
-struct Connected {
-    channel: Channel,
-    object: Arc<str>,
-    dispatch: Arc<Dispatch>,
-}
-
-/// Ends the connection with the last who uses it.
-struct Dispatch(tokio::task::JoinHandle<()>);
-
-impl Drop for Dispatch {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Connected {
-    fn is_closed(&self) -> bool {
-        self.dispatch.0.is_finished()
-    }
+thread_local! {
+    /// A buffer for requests, to be used again.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Link {
@@ -80,12 +61,15 @@ impl Link {
             Target::Uri(uri) => uri.to_string(),
             Target::Bad(_) => "?".to_owned(),
         };
+        // As many as a server of this network would serve at the same time.
+        let pool = Pool::new(network.handlers().max(64));
         Link(Arc::new(Inner {
             network,
             target,
             text,
-            connected: Mutex::new(None),
-            connecting: tokio::sync::Mutex::new(()),
+            pool,
+            found: Mutex::default(),
+            connecting: Mutex::default(),
         }))
     }
 
@@ -98,24 +82,32 @@ impl Link {
     /// # Panics
     /// It is called inside of an asynchronous task, which would stop the thread on which tasks run.
     pub fn call<R: Returned>(&self, method: &str, arguments: &impl Serialize) -> R {
-        let called = self.encode(method, arguments).and_then(|arguments| {
-            let answer = forkline::tasks::block_on(self.send(method, arguments))?;
-            self.decode(method, &answer)
+        // A call within a call, from a Serialize of the user's, finds none and makes its own.
+        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+        let called = self.encode(method, arguments, &mut buffer).and_then(|()| {
+            let place = self.send(method, &mut buffer)?;
+            postcard::from_bytes(place.value()).map_err(|error| self.mismatch(method, error))
         });
+        wire::reuse(&mut buffer);
+        let _thread_ends = BUFFER.try_with(|place| place.set(buffer));
         called.unwrap_or_else(R::failed)
     }
 
     /// The same for code that is asynchronous.
-    pub(crate) async fn call_async<R: Returned>(
+    pub(crate) async fn call_async<R: Returned + Send + 'static>(
         &self,
-        method: &str,
-        arguments: &impl Serialize,
+        method: &'static str,
+        arguments: impl Serialize + Send + 'static,
     ) -> R {
-        let called = async {
-            let arguments = self.encode(method, arguments)?;
-            self.decode(method, &self.send(method, arguments).await?)
-        };
-        called.await.unwrap_or_else(R::failed)
+        let link = self.clone();
+        let called = tasks::spawn_blocking(move || {
+            // It is work of a server, which no interrupt of a cell ends.
+            let _spared = interrupt::spare();
+            link.call(method, &arguments)
+        });
+        called
+            .await
+            .unwrap_or_else(|error| R::failed(Error::method(error)))
     }
 
     fn mismatch(&self, method: &str, why: impl ToString) -> Error {
@@ -126,18 +118,19 @@ impl Link {
         }
     }
 
-    fn encode(&self, method: &str, arguments: &impl Serialize) -> Result<Bytes, Error> {
-        let arguments =
-            postcard::to_stdvec(arguments).map_err(|error| self.mismatch(method, error))?;
-        let limit = self.0.network.longest_message();
-        if arguments.len() > limit {
-            return Err(self.too_large(method, "the arguments", arguments.len(), limit));
+    fn encode(
+        &self,
+        method: &str,
+        arguments: &impl Serialize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        Request::begin(buffer);
+        wire::encode(arguments, buffer).map_err(|error| self.mismatch(method, error))?;
+        let (length, limit) = (Request::length(buffer), self.0.network.longest_message());
+        if length > limit {
+            return Err(self.too_large(method, "the arguments", length, limit));
         }
-        Ok(arguments.into())
-    }
-
-    fn decode<R: DeserializeOwned>(&self, method: &str, answer: &[u8]) -> Result<R, Error> {
-        postcard::from_bytes(answer).map_err(|error| self.mismatch(method, error))
+        Ok(())
     }
 
     fn too_large(&self, method: &str, what: &str, length: usize, limit: usize) -> Error {
@@ -150,46 +143,42 @@ impl Link {
         }
     }
 
-    /// In a box, because it leads to itself: to connect is to look a name up, which is a call.
-    fn send<'a>(
-        &'a self,
-        method: &'a str,
-        arguments: Bytes,
-    ) -> BoxFuture<'a, Result<Bytes, Error>> {
-        self.send_within(method, arguments).boxed()
+    /// Sends a request that lacks its names, and waits for the answer. The place has its value.
+    fn send(&self, method: &str, request: &mut Vec<u8>) -> Result<Place<'_>, Error> {
+        tasks::__assert_outside("a method of a remote object");
+        interrupt::check();
+        let network = &self.0.network;
+        let deadline = Instant::now() + network.time();
+        let mut place = self.connected(method, deadline)?;
+        let Some(connection) = place.connection() else {
+            unreachable!("it is connected")
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        Request::finish(request, left, method, &connection.object)
+            .ok_or_else(|| self.mismatch(method, "a name is longer than a request can have"))?;
+        let limit = network.longest_message().saturating_add(AROUND);
+        let answered = connection.exchange(request, limit, deadline);
+        let fault = match answered.map(|()| Reply::parse(connection.answer())) {
+            Ok(Some(answer)) => answer.err(),
+            Ok(None) => return Err(self.lost(method, "what came is no answer")),
+            Err(Broken::Late) => return Err(self.late(method)),
+            // A server closes what nobody waits for any more.
+            Err(_) if Instant::now() >= deadline => return Err(self.late(method)),
+            Err(broken) => return Err(self.lost(method, broken)),
+        };
+        place.set_answered();
+        match fault {
+            Some(fault) => Err(self.fault(method, fault)),
+            None => Ok(place),
+        }
     }
 
-    async fn send_within(&self, method: &str, arguments: Bytes) -> Result<Bytes, Error> {
-        let time = self.0.network.time();
-        let deadline = Instant::now() + time;
-        let sent = async {
-            let connected = match self.open() {
-                Some(connected) => connected,
-                None => self.connect().await?,
-            };
-            let mut context = tarpc::context::current();
-            context.deadline = deadline;
-            let request = Request {
-                object: connected.object.to_string(),
-                method: method.to_owned(),
-                arguments,
-            };
-            let sent = connected.channel.call(context, request).await;
-            match sent {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(fault)) => Err(self.fault(method, fault)),
-                Err(error) => {
-                    let error = self.broken(method, error);
-                    if matches!(error, Error::Lost { .. }) {
-                        self.forget(&connected);
-                    }
-                    Err(error)
-                }
-            }
-        };
-        match timeout_at(deadline.into(), sent).await {
-            Ok(sent) => sent,
-            Err(_) => Err(self.late(method)),
+    fn lost(&self, method: &str, why: impl ToString) -> Error {
+        self.forget();
+        Error::Lost {
+            target: self.0.text.clone(),
+            method: method.to_owned(),
+            why: why.to_string(),
         }
     }
 
@@ -225,52 +214,72 @@ impl Link {
         }
     }
 
-    fn broken(&self, method: &str, error: RpcError) -> Error {
-        let (target, method) = (self.0.text.clone(), method.to_owned());
-        match error {
-            RpcError::DeadlineExceeded => self.late(&method),
-            RpcError::Server(_) => Error::Busy { target, method },
-            error => Error::Lost {
-                target,
-                method,
-                why: causes(&error),
+    /// The name is looked up again before the next connection is made.
+    fn forget(&self) {
+        *self.0.found.lock() = None;
+    }
+
+    /// A place with a connection that is open.
+    fn connected(&self, method: &str, deadline: Instant) -> Result<Place<'_>, Error> {
+        let entered = self.0.pool.enter(deadline);
+        let mut place = entered.map_err(|full| match full {
+            Full::Late => self.late(method),
+            Full::Busy => Error::Busy {
+                target: self.0.text.clone(),
+                method: method.to_owned(),
             },
+        })?;
+        if place.finds_open(|| self.forget()) {
+            return Ok(place);
         }
+        let turn = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Some(turn) = self.0.connecting.try_lock_for(left.min(SLICE)) {
+                break turn;
+            }
+            interrupt::check();
+            if left.is_zero() {
+                return Err(self.late(method));
+            }
+        };
+        // Others may have given theirs back meanwhile.
+        if !place.finds_open(|| self.forget()) {
+            place.put(self.connect(method, deadline)?);
+        }
+        drop(turn);
+        Ok(place)
     }
 
-    /// The next call makes a new connection, also where this one's task has not ended yet.
-    fn forget(&self, broken: &Connected) {
-        let mut connected = self.0.connected.lock();
-        if connected
-            .as_ref()
-            .is_some_and(|one| Arc::ptr_eq(&one.dispatch, &broken.dispatch))
-        {
-            *connected = None;
-        }
-    }
-
-    /// The connection, if there is one that is open.
-    fn open(&self) -> Option<Connected> {
-        let connected = self.0.connected.lock();
-        connected.clone().filter(|connected| !connected.is_closed())
-    }
-
-    async fn connect(&self) -> Result<Connected, Error> {
-        let _turn = self.0.connecting.lock().await;
-        if let Some(connected) = self.open() {
-            return Ok(connected);
-        }
-        let uri = match &self.0.target {
-            Target::Uri(uri) => uri.clone(),
-            Target::Name(name) => self.0.network.look_up(name).await?,
+    fn connect(&self, method: &str, deadline: Instant) -> Result<Connection, Error> {
+        let dial = |uri: &Uri| {
+            // On the runtime, where an interrupt and the deadline end it at any point.
+            let dialling = async { timeout_at(deadline.into(), self.dial(uri)).await };
+            let dialled = tasks::block_on(dialling);
+            dialled.unwrap_or_else(|_| Err(self.late(method)))
+        };
+        let name = match &self.0.target {
+            Target::Uri(uri) => return dial(uri),
+            Target::Name(name) => name,
             Target::Bad(error) => return Err(error.clone()),
         };
-        let channel = self.dial(&uri).await?;
-        *self.0.connected.lock() = Some(channel.clone());
-        Ok(channel)
+        let found = self.0.found.lock().clone();
+        if let Some(uri) = found {
+            match dial(&uri) {
+                // Its server is gone; there may be another one of the name.
+                Err(Error::Unreachable { .. }) => {}
+                dialled => return dialled,
+            }
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let uri = match self.0.network.deadline(left).lookup(name) {
+            Err(Error::Deadline { .. }) => return Err(self.late(method)),
+            found => found?,
+        };
+        *self.0.found.lock() = Some(uri.clone());
+        dial(&uri)
     }
 
-    async fn dial(&self, uri: &Uri) -> Result<Connected, Error> {
+    async fn dial(&self, uri: &Uri) -> Result<Connection, Error> {
         let (network, address) = (&self.0.network, uri.address);
         let unreachable = |why: String| Error::Unreachable {
             target: self.0.text.clone(),
@@ -301,13 +310,6 @@ impl Link {
                 )));
             }
         }
-        let transport = wire::transport(stream, network.longest_message());
-        let new = client::new(client::Config::default(), transport);
-        let dispatch = new.dispatch.map(|_an_error_is_told_to_the_calls| ());
-        Ok(Connected {
-            channel: new.client,
-            object: uri.object.as_str().into(),
-            dispatch: Arc::new(Dispatch(forkline::tasks::handle().spawn(dispatch))),
-        })
+        Connection::new(stream, &uri.object).map_err(|error| unreachable(error.to_string()))
     }
 }

@@ -66,7 +66,7 @@ enum Beat {
 }
 
 /// Who registers.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Owner {
     /// The process: it may replace a server of its own at once.
     process: String,
@@ -433,8 +433,13 @@ impl Registration {
     }
 
     async fn register(&self) -> Result<(), Error> {
-        let arguments = (&self.name, &self.uri, self.interface, &self.owner);
-        self.link.call_async("register", &arguments).await
+        let arguments = (
+            self.name.clone(),
+            self.uri.clone(),
+            self.interface,
+            self.owner.clone(),
+        );
+        self.link.call_async("register", arguments).await
     }
 
     /// Says again and again that the server lives. Returns only when somebody else has got the name.
@@ -443,8 +448,8 @@ impl Registration {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let beat = (&self.name, &self.owner.lease);
-            let beat: Result<Beat, Error> = self.link.call_async("beat", &beat).await;
+            let beat = (self.name.clone(), self.owner.lease.clone());
+            let beat: Result<Beat, Error> = self.link.call_async("beat", beat).await;
             match beat {
                 // A name server that is away may come back.
                 Ok(Beat::Known) | Err(_) => {}
@@ -465,7 +470,7 @@ impl Drop for Registration {
         let lease = std::mem::take(&mut self.owner.lease);
         // If it does not get through, the name is dead in two seconds.
         tasks::handle().spawn(async move {
-            let _released: Result<bool, Error> = link.call_async("release", &(name, lease)).await;
+            let _released: Result<bool, Error> = link.call_async("release", (name, lease)).await;
         });
     }
 }

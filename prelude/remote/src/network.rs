@@ -107,7 +107,7 @@ impl Network {
     /// accept.
     #[must_use = "the settings of a copy are changed"]
     pub fn max_message(&self, bytes: usize) -> Network {
-        // tarpc's frames have a length of four bytes.
+        // Frames have a length of four bytes.
         let longest_message = bytes.min(1 << 30);
         Network {
             longest_message,
@@ -115,7 +115,8 @@ impl Network {
         }
     }
 
-    /// How many calls a server serves at the same time: 64 if nothing is said. More wait for their turn.
+    /// How many calls a server serves at the same time: 64 if nothing is said. More wait for their turn. A proxy has as many
+    /// under way at most, but never fewer than 64 nor more than 256.
     #[must_use = "the settings of a copy are changed"]
     pub fn n_handlers(&self, n: usize) -> Network {
         Network {
@@ -181,10 +182,6 @@ impl Network {
     /// The name server cannot be reached.
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
         self.names()?.call("remove", &(name,))
-    }
-
-    pub(crate) async fn look_up(&self, name: &str) -> Result<Uri, Error> {
-        self.names()?.call_async("lookup", &(name,)).await
     }
 
     /// The way to the name server.

@@ -4,13 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::link::Link;
-use crate::wire::Fault;
+use crate::wire::{self, Fault};
 
 /// A trait whose methods can be called from afar: `dyn Trait` has it where the trait has the attribute
 /// [`#[remote::object]`](crate::object).
@@ -53,14 +52,15 @@ where
     }
 }
 
-/// An answer, as bytes.
-pub type Answer = Result<Bytes, Fault>;
+/// Whether there is an answer, which is in the call's buffer then.
+pub type Answer = Result<(), Fault>;
 
 /// A call that came in.
-#[derive(Clone, Copy)]
 pub struct Call<'a> {
     pub(crate) method: &'a str,
     pub(crate) arguments: &'a [u8],
+    /// The answer is appended to it.
+    pub(crate) answer: &'a mut Vec<u8>,
 }
 
 impl<'a> Call<'a> {
@@ -69,11 +69,11 @@ impl<'a> Call<'a> {
         self.method
     }
 
-    /// Calls `method` with the arguments.
+    /// Calls `method` with the arguments, which may borrow from the message.
     ///
     /// # Errors
     /// They are of other types, or the method panics.
-    pub fn answer<A: DeserializeOwned, R: Returned>(self, method: impl FnOnce(A) -> R) -> Answer {
+    pub fn answer<A: Deserialize<'a>, R: Returned>(self, method: impl FnOnce(A) -> R) -> Answer {
         let mismatch = |error: postcard::Error| Fault::Mismatch {
             why: error.to_string(),
         };
@@ -88,9 +88,7 @@ impl<'a> Call<'a> {
         let returned = returned.map_err(|payload| Fault::Panicked {
             message: text(&*payload),
         })?;
-        postcard::to_stdvec(&returned)
-            .map(Bytes::from)
-            .map_err(mismatch)
+        wire::encode(&returned, self.answer).map_err(mismatch)
     }
 
     /// The object does not have it.
@@ -103,7 +101,8 @@ impl<'a> Call<'a> {
     }
 }
 
-fn text(payload: &(dyn std::any::Any + Send)) -> String {
+/// The message of a panic.
+pub(crate) fn text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     text.unwrap_or("without a message").to_owned()
@@ -113,7 +112,8 @@ fn text(payload: &(dyn std::any::Any + Send)) -> String {
 /// makes it.
 ///
 /// It looks its name up and connects at the first call. When its server is gone, the next call looks the name up again. Calls
-/// of several threads go through one connection and do not wait for each other.
+/// of several threads have a connection each, 64 at most unless the network says more, and do not wait for each other; the
+/// connections are kept for the next calls.
 pub struct Proxy<O: ?Sized> {
     object: Box<O>,
     target: String,

@@ -2,6 +2,8 @@
 //!
 //! What always holds: a stranger costs one of 64 waiting places for 5 s at most, and is noted; no loop waits for a client;
 //! a method runs on a thread that may block, many at the same time, so an object may call itself through others.
+//!
+//! Strangers are tasks. Who has proved the key gets a thread of its own, which serves it to its end ([`clients`]).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,26 +15,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use forkline::{jobs, tasks};
-use futures::StreamExt as _;
 use parking_lot::Mutex;
-use tarpc::server::{BaseChannel, Channel as _, Config, serve};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::error::{Error, causes};
+use crate::clients::{self, Clients, REST, Turns};
+use crate::error::Error;
 use crate::key;
 use crate::names::Registration;
 use crate::network::{HANDSHAKE_TIME, Network};
 use crate::object::{Answer, Call, Object};
 use crate::uri::{self, Uri};
-use crate::wire::{self, Fault, Request};
+use crate::wire;
 
 /// So many may be at their handshake at the same time.
 const MOST_STRANGERS: usize = 64;
-/// So many clients may be connected.
-const MOST_CLIENTS: usize = 256;
-/// So many calls of one client may wait for their answer.
-const MOST_CALLS: usize = 256;
+/// So many connections may be served, each by a thread. A client has one for each of its calls that wait for an answer, and
+/// keeps some.
+const MOST_CONNECTIONS: usize = 1024;
 /// So many of the last refusals are kept.
 const MOST_REFUSALS: usize = 100;
 
@@ -60,20 +60,22 @@ pub struct Server {
 }
 
 /// What is done with a call.
-type Receive = Box<dyn Fn(Call<'_>) -> Answer + Send + Sync>;
+pub(crate) type Receive = Box<dyn Fn(Call<'_>) -> Answer + Send + Sync>;
 
-struct Shared {
-    network: Network,
-    receive: Receive,
-    /// Filled once it listens.
-    object: String,
+pub(crate) struct Shared {
+    pub network: Network,
+    pub receive: Receive,
+    pub object: String,
+    /// Places at the handshake.
     strangers: Arc<Semaphore>,
-    clients: Arc<Semaphore>,
-    handlers: Arc<Semaphore>,
+    /// Places for connections behind it.
+    places: Arc<Semaphore>,
+    pub clients: Clients,
+    pub turns: Turns,
     refusals: Mutex<VecDeque<Refusal>>,
     /// Counters, read for themselves only.
     n_refused: AtomicU64,
-    n_calls: AtomicU64,
+    pub n_calls: AtomicU64,
 }
 
 impl Server {
@@ -195,14 +197,15 @@ where
         receive,
         object: object.clone(),
         strangers: Arc::new(Semaphore::new(MOST_STRANGERS)),
-        clients: Arc::new(Semaphore::new(MOST_CLIENTS)),
-        handlers: Arc::new(Semaphore::new(network.handlers())),
+        places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        clients: Clients::default(),
+        turns: Turns::new(network.handlers()),
         refusals: Mutex::default(),
         n_refused: AtomicU64::new(0),
         n_calls: AtomicU64::new(0),
     });
     let (tell, told) = oneshot::channel();
-    let own = Arc::clone(&shared);
+    let (own, name) = (Arc::clone(&shared), job.to_owned());
     // It listens only when an older job of the name has ended, and its port is free.
     let serving = async move {
         let begun = async {
@@ -237,7 +240,7 @@ where
             }
         };
         tokio::select! {
-            never = accept(&own, listener) => never,
+            never = accept(&own, &name, listener) => never,
             error = stays => Err(error),
             () = more(address) => Ok(()),
         }
@@ -280,8 +283,18 @@ impl Drop for Tasks {
     }
 }
 
-async fn accept(shared: &Arc<Shared>, listener: TcpListener) -> Result<(), Error> {
-    let mut connections = Tasks::default();
+/// Ends all connections with the server.
+struct CutOff<'a>(&'a Shared);
+
+impl Drop for CutOff<'_> {
+    fn drop(&mut self) {
+        self.0.clients.shut_down();
+    }
+}
+
+async fn accept(shared: &Arc<Shared>, name: &str, listener: TcpListener) -> Result<(), Error> {
+    let _cut_off = CutOff(shared);
+    let mut strangers = Tasks::default();
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -295,9 +308,9 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener) -> Result<(), Error
             shared.refuse(peer, "too many are at their handshake");
             continue;
         };
-        let own = Arc::clone(shared);
-        connections.add(tasks::spawn(async move {
-            if let Err(error) = own.serve(stream, peer, place).await {
+        let (own, name) = (Arc::clone(shared), name.to_owned());
+        strangers.add(tasks::spawn(async move {
+            if let Err(error) = own.admit(&name, stream, peer, place).await {
                 own.refuse(peer, &error.to_string());
             }
         }));
@@ -305,7 +318,7 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener) -> Result<(), Error
 }
 
 impl Shared {
-    fn refuse(&self, peer: SocketAddr, why: &str) {
+    pub(crate) fn refuse(&self, peer: SocketAddr, why: &str) {
         self.n_refused.fetch_add(1, Ordering::Relaxed);
         let mut refusals = self.refusals.lock();
         if refusals.len() == MOST_REFUSALS {
@@ -315,10 +328,12 @@ impl Shared {
         refusals.push_back(Refusal { peer, why });
     }
 
-    async fn serve(
+    /// Gives a thread to who proves the key.
+    async fn admit(
         self: &Arc<Self>,
+        name: &str,
         mut stream: TcpStream,
-        _peer: SocketAddr,
+        peer: SocketAddr,
         place: OwnedSemaphorePermit,
     ) -> io::Result<()> {
         wire::prepare(&stream)?;
@@ -336,53 +351,11 @@ impl Shared {
             }
         }
         drop(place);
-        let Ok(_place) = self.clients.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(key::other("too many clients are connected"));
         };
-        let transport = wire::transport(stream, self.network.longest_message());
-        let config = Config {
-            pending_response_buffer: 16,
-        };
-        let mut requests = std::pin::pin!(
-            BaseChannel::new(config, transport)
-                .max_concurrent_requests(MOST_CALLS)
-                .requests()
-        );
-        while let Some(request) = requests.next().await {
-            let request = request.map_err(|error| io::Error::other(causes(&error)))?;
-            let own = Arc::clone(self);
-            let answering = serve(|_context, request| async move { Ok(own.answer(request).await) });
-            tasks::spawn(request.execute(answering));
-        }
-        Ok(())
-    }
-
-    async fn answer(self: Arc<Self>, request: Request) -> Answer {
-        if request.object != self.object {
-            return Err(Fault::NoObject);
-        }
-        let Ok(turn) = Arc::clone(&self.handlers).acquire_owned().await else {
-            unreachable!("the semaphore is never closed")
-        };
-        let limit = self.network.longest_message();
-        let call = tasks::spawn_blocking(move || {
-            let _turn = turn;
-            self.n_calls.fetch_add(1, Ordering::Relaxed);
-            (self.receive)(Call {
-                method: &request.method,
-                arguments: &request.arguments,
-            })
-        });
-        let answer = call.await.unwrap_or_else(|error| {
-            Err(Fault::Panicked {
-                message: error.to_string(),
-            })
-        })?;
-        if answer.len() > limit {
-            return Err(Fault::TooLarge {
-                length: answer.len(),
-            });
-        }
-        Ok(answer)
+        let stream = wire::blocking(stream, REST, None)?;
+        clients::serve(self, name, stream, peer, place)
+            .map_err(|error| key::other(&format!("no thread to serve it: {error}")))
     }
 }

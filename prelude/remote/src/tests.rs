@@ -23,6 +23,7 @@ trait Hello {
     fn sum(&self, numbers: &[u64], more: Vec<u64>) -> Result<u64>;
     fn bytes(&self, n: usize) -> Result<Vec<u8>>;
     fn wait_at_gate(&self) -> Result<()>;
+    fn joined(&self, bytes: &[u8], more: Vec<u8>) -> Result<Vec<u8>>;
 }
 
 /// An error of the user's.
@@ -85,6 +86,10 @@ impl Hello for Greeter {
             }
         }
         Ok(())
+    }
+
+    fn joined(&self, bytes: &[u8], more: Vec<u8>) -> Result<Vec<u8>> {
+        Ok([bytes, &more].concat())
     }
 }
 

@@ -94,12 +94,19 @@ const TICK: Duration = Duration::from_millis(50);
 /// It is called inside of a task, which would stop the thread on which tasks run.
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    __assert_outside("tasks::block_on");
+    drive(future)
+}
+
+/// Panics inside of a task, where `what` would stop the thread on which tasks run: for what blocks, here and in crates of packs.
+#[doc(hidden)]
+#[track_caller]
+pub fn __assert_outside(what: &str) {
     assert!(
         !is_inside(),
-        "tasks::block_on was called inside of a task: it would stop the thread on which tasks run; \
+        "{what} was called inside of a task: it would stop the thread on which tasks run; \
          write `.await` behind the future, or move what blocks into tasks::spawn_blocking"
     );
-    drive(future)
 }
 
 /// What a cell with an `.await` at its top level is put into.

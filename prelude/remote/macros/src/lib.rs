@@ -7,7 +7,10 @@ use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, ItemTrait, ReturnType, TraitItem, TraitItemFn, Type, parse_macro_input};
+use syn::{
+    Error, FnArg, GenericArgument, ItemTrait, PathArguments, ReturnType, TraitItem, TraitItemFn,
+    Type, parse_macro_input,
+};
 
 /// Makes the methods of a trait callable from other processes and machines.
 #[proc_macro_attribute]
@@ -147,9 +150,27 @@ impl<'a> Method<'a> {
             self.returns,
         );
         let places = self.places();
+        let sent = types
+            .iter()
+            .zip(&places)
+            .map(|(kind, place)| match Kind::of(kind) {
+                Kind::Block | Kind::SliceOfBytes => {
+                    quote!(::remote::__private::BlockRef(&#place[..]))
+                }
+                _ => quote!(#place),
+            });
+        let call = quote!(self.0.call(#text, &(#(#sent,)*)));
+        let body = if returns_block(returns) {
+            quote! {
+                let returned: ::core::result::Result<::remote::__private::Block, _> = #call;
+                returned.map(|block| block.0)
+            }
+        } else {
+            call
+        };
         quote! {
             fn #name(&self, #(#places: #types),*) #returns {
-                self.0.call(#text, &(#(#places,)*))
+                #body
             }
         }
     }
@@ -157,32 +178,96 @@ impl<'a> Method<'a> {
     fn receive(&self) -> Tokens {
         let (name, text) = (self.name, self.name.to_string());
         let places = self.places();
-        let owned = self.arguments.iter().map(|kind| owned(kind));
-        let passed = self
-            .arguments
-            .iter()
-            .zip(&places)
-            .map(|(kind, place)| match kind {
-                Type::Reference(_) => quote!(&#place),
-                _ => quote!(#place),
-            });
+        let kinds: Vec<Kind<'_>> = self.arguments.iter().map(|kind| Kind::of(kind)).collect();
+        let received = kinds.iter().map(Kind::received);
+        let passed = kinds.iter().zip(&places).map(|(kind, place)| match kind {
+            Kind::Owned(_) | Kind::Text | Kind::SliceOfBytes => quote!(#place),
+            Kind::Block => quote!(#place.0),
+            Kind::Slice(_) | Kind::Borrowed(_) => quote!(&#place),
+        });
+        let mut called = quote!(self.#name(#(#passed),*));
+        if returns_block(self.returns) {
+            called = quote!(#called.map(::remote::__private::Block));
+        }
         quote! {
-            #text => call.answer(|(#(#places,)*): (#(#owned,)*)| self.#name(#(#passed),*)),
+            #text => call.answer(|(#(#places,)*): (#(#received,)*)| #called),
         }
     }
 }
 
-/// What is received for an argument: of a reference, the value behind it.
-fn owned(kind: &Type) -> Tokens {
-    let Type::Reference(reference) = kind else {
-        return quote!(#kind);
-    };
-    match &*reference.elem {
-        Type::Path(path) if path.path.is_ident("str") => quote!(::std::string::String),
-        Type::Slice(slice) => {
-            let element = &slice.elem;
-            quote!(::std::vec::Vec<#element>)
+/// What an argument is, as far as it matters for how it travels. Bytes are told by how their type is written: under another
+/// name they travel too, in the same form, but are written and read one by one.
+enum Kind<'a> {
+    Owned(&'a Type),
+    /// `Vec<u8>`
+    Block,
+    /// `&[u8]`, which is read where it lies in the message.
+    SliceOfBytes,
+    /// `&str`, too.
+    Text,
+    /// Another slice, of these.
+    Slice(&'a Type),
+    /// A reference to one of these.
+    Borrowed(&'a Type),
+}
+
+impl<'a> Kind<'a> {
+    fn of(kind: &'a Type) -> Self {
+        let Type::Reference(reference) = kind else {
+            return if is_block(kind) {
+                Kind::Block
+            } else {
+                Kind::Owned(kind)
+            };
+        };
+        match &*reference.elem {
+            Type::Path(path) if path.path.is_ident("str") => Kind::Text,
+            Type::Slice(slice) if is_byte(&slice.elem) => Kind::SliceOfBytes,
+            Type::Slice(slice) => Kind::Slice(&slice.elem),
+            other => Kind::Borrowed(other),
         }
-        other => quote!(#other),
+    }
+
+    /// What is received for it: of a reference, the value behind it.
+    fn received(&self) -> Tokens {
+        match self {
+            Kind::Owned(kind) | Kind::Borrowed(kind) => quote!(#kind),
+            Kind::Block => quote!(::remote::__private::Block),
+            Kind::SliceOfBytes => quote!(&[u8]),
+            Kind::Text => quote!(&str),
+            Kind::Slice(element) => quote!(::std::vec::Vec<#element>),
+        }
+    }
+}
+
+fn is_byte(kind: &Type) -> bool {
+    matches!(kind, Type::Path(path) if path.path.is_ident("u8"))
+}
+
+/// Whether it is written as a `Vec<u8>`.
+fn is_block(kind: &Type) -> bool {
+    first_argument(kind, "Vec").is_some_and(is_byte)
+}
+
+/// Whether it is written as a `Result` of a `Vec<u8>`.
+fn returns_block(returns: &ReturnType) -> bool {
+    match returns {
+        ReturnType::Type(_, kind) => first_argument(kind, "Result").is_some_and(is_block),
+        ReturnType::Default => false,
+    }
+}
+
+/// The first type in the angle brackets of a path that ends with this name.
+fn first_argument<'a>(kind: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(path) = kind else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        GenericArgument::Type(first) if last.ident == name => Some(first),
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! What a call brings: results, errors of all kinds, and a connection that comes again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Greeter, Hello, LONG, Own, eventually, greeter, names};
@@ -221,6 +222,96 @@ fn a_proxy_finds_a_server_that_is_started_later_and_one_that_takes_its_place() {
     eventually("its name is free", || {
         matches!(network.lookup("later"), Err(Error::UnknownName { .. }))
     });
+}
+
+#[test]
+fn bytes_of_any_length_come_back_as_they_were() {
+    let names = names();
+    let server = greeter(&names.network(), "blocks");
+    let hello = names.network().proxy::<dyn Hello>("blocks");
+    let bytes: Vec<u8> = (0..1 << 20).map(|n| (n * 7 % 251) as u8).collect();
+    // Around the length of what one read takes, and far from it; each after a longer and after a shorter one.
+    for length in [1 << 20, 0, 8160, 8191, 8192, 8193, 300_000, 1] {
+        let (first, second) = bytes[..length].split_at(length / 3);
+        let joined = hello.joined(first, second.to_vec()).unwrap();
+        assert!(joined == bytes[..length], "{length}");
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn more_calls_than_connections_wait_and_too_many_are_busy() {
+    let names = names();
+    let object = Arc::new(Greeter::default());
+    let served = Arc::clone(&object) as Arc<dyn Hello>;
+    let network = names.network().deadline(LONG);
+    let server = network.serve::<dyn Hello>("busy", served).unwrap();
+    let hello = network.proxy::<dyn Hello>("busy");
+    let n_busy = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..300 {
+            scope.spawn(|| match hello.wait_at_gate() {
+                Ok(()) => {}
+                Err(Error::Busy { .. }) => {
+                    n_busy.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => panic!("{error}"),
+            });
+        }
+        eventually("64 are called", || server.n_calls() == 64);
+        eventually("44 too many", || n_busy.load(Ordering::Relaxed) == 44);
+        object.open_gate();
+    });
+    assert_eq!((server.n_calls(), n_busy.into_inner()), (256, 44));
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_call_whose_caller_has_gone_is_not_made() {
+    let names = names();
+    let object = Arc::new(Greeter::default());
+    let served = Arc::clone(&object) as Arc<dyn Hello>;
+    let network = names.network().n_handlers(1);
+    let server = network.serve::<dyn Hello>("gone", served).unwrap();
+    let hello = network.proxy::<dyn Hello>("gone");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| hello.wait_at_gate());
+        eventually("the first is called", || server.n_calls() == 1);
+        let impatient = network.deadline(Duration::from_millis(50));
+        let error = impatient.proxy::<dyn Hello>("gone").welcome("x");
+        assert!(matches!(error, Err(Error::Deadline { .. })), "{error:?}");
+        object.open_gate();
+        assert_eq!(first.join().unwrap(), Ok(()));
+    });
+    assert_eq!(hello.welcome("y").unwrap(), "Hi welcome y");
+    assert_eq!(server.n_calls(), 2);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_stop_ends_calls_and_connections_at_once() {
+    let names = names();
+    let object = Arc::new(Greeter::default());
+    let served = Arc::clone(&object) as Arc<dyn Hello>;
+    let network = names.network().deadline(LONG);
+    let server = network.serve::<dyn Hello>("stopped", served).unwrap();
+    let (hello, idle) = (
+        network.proxy::<dyn Hello>("stopped"),
+        network.proxy::<dyn Hello>("stopped"),
+    );
+    assert!(idle.welcome("x").is_ok());
+    std::thread::scope(|scope| {
+        let open = scope.spawn(|| hello.wait_at_gate());
+        eventually("it is called", || server.n_calls() == 2);
+        let before = Instant::now();
+        server.stop().unwrap();
+        let error = open.join().unwrap();
+        assert!(matches!(error, Err(Error::Lost { .. })), "{error:?}");
+        assert!(before.elapsed() < LONG / 4);
+    });
+    object.open_gate();
+    let error = idle.welcome("x").unwrap_err();
+    assert!(!matches!(error, Error::Lost { .. }), "{error}");
 }
 
 /// Calls the next one, which may be itself.

@@ -158,7 +158,7 @@ fn who_goes_half_way_through_is_noted() {
     let names = names();
     let server = greeter(&names.network(), "half open");
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(b"FLremot1 and then").unwrap();
+    stream.write_all(b"FLremot2 and then").unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(until_closed(&stream), b"");
     assert_eq!(
