@@ -21,7 +21,6 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import textwrap
 import time
@@ -29,8 +28,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from front_end import Kernel, machine
+from venvs import python_with
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forkline"
 PACKAGES = ["celery[redis]==5.7.0"]
 
 SETUP = r"""
@@ -142,12 +141,7 @@ Times = dict[str, list[float]]
 
 
 def python_with_celery() -> Path:
-    venv = CACHE / "celery-venv"
-    python = venv / "bin/python"
-    if not python.exists() or subprocess.run([python, "-c", "import celery, redis"], capture_output=True).returncode:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES], check=True)
-    return python
+    return python_with("celery", "import celery, redis", *PACKAGES)
 
 
 class Celery:

@@ -13,7 +13,6 @@ device, sums are fetched. PyOpenCL comes from a virtual environment that is made
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -24,8 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from harness import Client, start  # noqa: E402
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forkline"
+from venvs import python_with  # noqa: E402
 
 COMMON = r"""
 fn shortest(mut work: impl FnMut()) -> f64 {
@@ -86,13 +84,7 @@ Times = dict[tuple[str, int], dict[str, list[float]]]
 
 
 def python_with_pyopencl() -> Path:
-    venv = CACHE / "pyopencl-venv"
-    python = venv / "bin/python"
-    if not python.exists() or subprocess.run([python, "-c", "import pyopencl, numpy, mako"], capture_output=True).returncode:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "pyopencl", "numpy", "mako"]
-        subprocess.run(command, check=True)
-    return python
+    return python_with("pyopencl", "import pyopencl, numpy, mako", "pyopencl", "numpy", "mako")
 
 
 def take(times: Times, text: str) -> None:

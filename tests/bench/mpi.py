@@ -26,20 +26,14 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "mpi")]
 
 import test_mpi as mpi  # noqa: E402
+from venvs import python_with  # noqa: E402
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forkline"
 Times = dict[tuple[str, int], list[float]]
 
 
 def python_with_mpi4py() -> Path:
-    venv = CACHE / "mpi4py-venv"
-    python = venv / "bin/python"
-    if not python.exists() or subprocess.run([python, "-c", "import mpi4py, numpy"], capture_output=True).returncode:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        # From source, against the library that the others use.
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-binary=mpi4py", "mpi4py", "numpy"]
-        subprocess.run(command, check=True)
-    return python
+    # From source, against the library that the others use.
+    return python_with("mpi4py", "import mpi4py, numpy", "--no-binary=mpi4py", "mpi4py", "numpy")
 
 
 def measured(command: list[str], environment: dict[str, str]) -> dict[tuple[str, int], float]:

@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forkline"
+from venvs import python_with
+
 PYRO5, MSGPACK = "5.17", "1.2.4"
 SERIALIZERS = ["serpent", "msgpack"]
 SIZE = 1 << 20
@@ -105,14 +104,8 @@ CASES: dict[str, tuple[int, int, str, int, int]] = {
 
 
 def python_with_pyro5() -> Path:
-    venv = CACHE / "pyro5-venv"
-    python = venv / "bin/python"
     asked = f"import Pyro5, msgpack; assert Pyro5.__version__ == '{PYRO5}'"
-    if not python.exists() or subprocess.run([python, "-c", asked], capture_output=True).returncode:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"Pyro5=={PYRO5}", f"msgpack=={MSGPACK}"]
-        subprocess.run(command, check=True)
-    return python
+    return python_with("pyro5", asked, f"Pyro5=={PYRO5}", f"msgpack=={MSGPACK}")
 
 
 # ---- the other side, in an interpreter that has Pyro5 -------------------------------------------

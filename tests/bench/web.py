@@ -35,8 +35,8 @@ from pathlib import Path
 from typing import Iterator
 
 from front_end import Kernel, machine
+from venvs import python_with
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forkline"
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks/ch07-cloud/02-web-application.ipynb"
 FLASK, GUNICORN = "3.1.3", "27.0.1"
 KINDS = ["sync", "gthread"]
@@ -76,14 +76,8 @@ def has_wrk() -> bool:
 
 
 def gunicorn() -> Path:
-    venv = CACHE / "flask-venv"
-    python = venv / "bin/python"
     asked = f"from importlib.metadata import version as v; assert (v('flask'), v('gunicorn')) == ('{FLASK}', '{GUNICORN}')"
-    if not python.exists() or subprocess.run([python, "-c", asked], capture_output=True).returncode:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", f"flask=={FLASK}", f"gunicorn=={GUNICORN}"]
-        subprocess.run(command, check=True)
-    return venv / "bin/gunicorn"
+    return python_with("flask", asked, f"flask=={FLASK}", f"gunicorn=={GUNICORN}").with_name("gunicorn")
 
 
 # ---- the two servers ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Callable
 import psutil
 import pytest
 from harness import Client, Result, eventually, plain
+from strangers import drip, rest_of
 
 GREETER = (
     'let server = jobs::listen("greeter", "127.0.0.1:0", |mut stream, _peer| {{\n'
@@ -226,17 +227,6 @@ def message(length: int, *parts: bytes) -> bytes:
     return length.to_bytes(8, "big") + b"".join(parts)
 
 
-def rest(connection: socket.socket) -> bytes:
-    """What comes until the server closes."""
-    parts = []
-    try:
-        while part := connection.recv(1000):
-            parts.append(part)
-    except ConnectionResetError:
-        pass
-    return b"".join(parts)
-
-
 class Lengths:
     """A server with small limits in a cell."""
 
@@ -250,7 +240,7 @@ class Lengths:
     def goes_on(self) -> None:
         with self.connect() as connection:
             connection.sendall(message(3, b"abc"))
-            assert rest(connection) == b"3"
+            assert rest_of(connection) == b"3"
 
     def notes(self, text: str) -> None:
         """It is noted as the server's last error, as soon as its thread has come to it."""
@@ -272,13 +262,13 @@ def test_garbage_is_refused_and_noted(lengths: Lengths) -> None:
                 connection.sendall(garbage)
             except (ConnectionResetError, BrokenPipeError):
                 pass
-            assert rest(connection) == b""
+            assert rest_of(connection) == b""
         lengths.goes_on()
     lengths.notes("is too long")
     with lengths.connect() as connection:
         connection.sendall(message(100, b"half of it"))
         connection.shutdown(socket.SHUT_WR)
-        assert rest(connection) == b""
+        assert rest_of(connection) == b""
     lengths.notes("10 bytes of 100 came")
     lengths.goes_on()
     result = lengths.kernel.run("%jobs")
@@ -293,19 +283,10 @@ def test_who_is_silent_or_slow_has_its_time(lengths: Lengths) -> None:
     begun = time.monotonic()
     lengths.goes_on()
     assert time.monotonic() - begun < 1, "nobody waits for them"
-    slow.settimeout(0.1)
-    while time.monotonic() - begun < 15:
-        try:
-            slow.send(b"x")
-            if slow.recv(1) == b"":
-                break
-        except TimeoutError:
-            continue
-        except (ConnectionResetError, BrokenPipeError):
-            break
+    drip(slow, 0.1, 15)
     taken = time.monotonic() - begun
     assert 2 < taken < 8, taken
-    assert rest(silent) == b"" and rest(half) == b""
+    assert rest_of(silent) == b"" and rest_of(half) == b""
     # With an end of its stream or a failed read; either is noted.
     result = lengths.kernel.run("(lengths.n_served(), lengths.last_error().is_some())")
     result.equal(result.text, "(5, true)")
@@ -320,7 +301,7 @@ def test_an_announced_gigabyte_costs_no_memory(lengths: Lengths) -> None:
     for _ in range(50):
         with lengths.connect() as connection:
             connection.sendall(message(1 << 30, b"x" * 1000))
-            assert rest(connection) == b""
+            assert rest_of(connection) == b""
     assert worker.memory_info().rss - before < 20 << 20
     lengths.notes("a message of 1073741824 bytes is too long")
     lengths.goes_on()
@@ -331,10 +312,10 @@ def test_more_clients_than_it_serves_are_closed_at_once_and_counted(lengths: Len
     begun = time.monotonic()
     for _ in range(5):
         with lengths.connect() as connection:
-            assert rest(connection) == b""
+            assert rest_of(connection) == b""
     assert time.monotonic() - begun < 1, "they are told at once"
     for connection in held:
         connection.sendall(message(2, b"ab"))
-    assert [rest(connection) for connection in held] == [b"2"] * 8, "who waited is served when its turn comes"
+    assert [rest_of(connection) for connection in held] == [b"2"] * 8, "who waited is served when its turn comes"
     result = lengths.kernel.run('(lengths.n_refused(), lengths.last_error().unwrap().contains("was refused: 4 connections are served and 4 wait"))')
     result.equal(result.text, "(5, true)")

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-import nbformat
 import psutil
 import pytest
+from definitions import cells_before_recipes
 from harness import Client
+from strangers import n_closed, rest_of
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks/ch07-cloud/04-serverless.ipynb"
 # The pack is built by whoever needs it first.
@@ -30,18 +31,6 @@ CALL = 'let call = hello.invoke(event.clone());\n(call.outcome == Outcome::Value
 ANSWER = "/1/2018-06-01/runtime/invocation/{}/response"
 
 pytestmark = pytest.mark.timeout(BUILD_SECONDS + 100)
-
-
-def definitions() -> list[str]:
-    """The cells of the notebook up to the first that belongs to a recipe."""
-    found = []
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if cell.cell_type == "code":
-            if "recipe" in cell.metadata.get("forkline", {}):
-                break
-            found.append(cell.source)
-    assert found and found[0].startswith("%load lambda"), f"{NOTEBOOK.name} begins with %load lambda"
-    return found
 
 
 class Emulator:
@@ -73,13 +62,7 @@ class Emulator:
 
 
 def rest(client: socket.socket) -> str:
-    parts = []
-    try:
-        while part := client.recv(65_536):
-            parts.append(part)
-    except ConnectionResetError:
-        pass
-    return b"".join(parts).decode(errors="replace")
+    return rest_of(client).decode(errors="replace")
 
 
 def get(path: str) -> bytes:
@@ -95,7 +78,7 @@ def post(path: str, body: bytes, length: int | None = None) -> bytes:
 def begun(keeper) -> Emulator:  # noqa: ANN001
     kernel = keeper.get()
     kernel.late_allowed = True
-    for cell in definitions():
+    for cell in cells_before_recipes(NOTEBOOK, "%load lambda\ndevice::stamp();"):
         kernel.run(cell, timeout=BUILD_SECONDS)
     emulator = Emulator(kernel, int(kernel.run(FUNCTION, timeout=120).text))
     emulator.goes_on(is_cold=True)
@@ -166,15 +149,7 @@ def test_an_announced_gigabyte_costs_no_memory(emulator: Emulator) -> None:
 def test_more_clients_than_it_serves_are_closed_at_once(emulator: Emulator) -> None:
     clients = [emulator.connect() for _ in range(64 + 128 + 30)]
     try:
-        closed = 0
-        for client in clients[-60:]:
-            client.settimeout(0.05)
-            try:
-                closed += client.recv(1) == b""
-            except TimeoutError:
-                pass
-            except ConnectionResetError:
-                closed += 1
+        closed = n_closed(clients[-60:], 0.05)
         assert closed >= 25, closed
     finally:
         for client in clients:

@@ -15,7 +15,9 @@ from typing import Callable
 import nbformat
 import psutil
 import pytest
+from definitions import cells_before_recipes
 from harness import Client, Result, eventually, rust_str
+from strangers import drip, rest_of
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks/ch06-distributed/03-task-queue.ipynb"
 # The pack is built by whoever needs it first.
@@ -25,24 +27,12 @@ OPEN = "let app = app.open(Path::new({}))?;"
 SHUTDOWN = "app.tell(None, Command::Shutdown)?;\nfor worker in &workers { worker.join()??; }"
 
 
-def definitions() -> list[str]:
-    """The cells of the notebook up to the first that belongs to a recipe."""
-    found = []
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        if cell.cell_type == "code":
-            if "recipe" in cell.metadata.get("forkline", {}):
-                break
-            found.append(cell.source)
-    assert found and found[0] == "%load queue", f"{NOTEBOOK.name} begins with %load queue"
-    return found
-
-
 @pytest.fixture
 def queue(kernel: Client, tmp_path: Path) -> Client:
     """A kernel with the application defined and a store of the test's own."""
     if not kernel.execute("let _known: Option<Command> = None;").ok:
         kernel.forget()
-        for cell in definitions():
+        for cell in cells_before_recipes(NOTEBOOK, "%load queue"):
             kernel.run(cell, timeout=BUILD_SECONDS)
     kernel.forget()
     kernel.run(OPEN.format(rust_str(tmp_path / "tasks.sqlite")))
@@ -130,7 +120,7 @@ def test_tasks_outlive_the_session(queue: Client, start_kernel: Callable[..., Cl
     queue.run("let ids = (0..5).map(|n| app.delay(Work::Add(n, 10))).collect::<io::Result<Vec<_>>>()?;")
     ids = queue.run("ids.join(\" \")").text.strip('"').split()
     owner = start_kernel()
-    for cell in definitions():
+    for cell in cells_before_recipes(NOTEBOOK, "%load queue"):
         owner.run(cell, timeout=BUILD_SECONDS)
     owner.run(OPEN.format(rust_str(tmp_path / "tasks.sqlite")))
     owner.run("let more = app.delay(Work::Add(50, 10))?;")
@@ -179,14 +169,7 @@ def test_a_wait_for_a_result_that_does_not_come_can_be_interrupted(queue: Client
 
 
 def rest(client: socket.socket) -> str:
-    """What comes until the server closes."""
-    parts = []
-    try:
-        while part := client.recv(65_536):
-            parts.append(part)
-    except ConnectionResetError:
-        pass
-    return b"".join(parts).decode(errors="replace")
+    return rest_of(client).decode(errors="replace")
 
 
 @pytest.mark.timeout(BUILD_SECONDS + 300)
@@ -222,16 +205,7 @@ def test_the_status_page_refuses_strangers_and_goes_on(queue: Client) -> None:
         assert answer == "" or answer.startswith("HTTP/1.1 405 "), answer
         goes_on()
     # The three have their five seconds, and no more.
-    slow.settimeout(0.2)
-    while time.monotonic() - begun < 15:
-        try:
-            slow.send(b"x")
-            if slow.recv(1) == b"":
-                break
-        except TimeoutError:
-            continue
-        except (ConnectionResetError, BrokenPipeError):
-            break
+    drip(slow, 0.2, 15)
     assert rest(silent) == rest(half) == ""
     assert time.monotonic() - begun < 12
     assert worker.memory_info().rss - before < 20 << 20

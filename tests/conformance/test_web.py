@@ -12,6 +12,7 @@ from typing import Iterator
 import psutil
 import pytest
 from harness import Client
+from strangers import n_closed, rest_of
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks/ch07-cloud/02-web-application.ipynb"
 
@@ -56,14 +57,7 @@ class Site:
 
 
 def rest(client: socket.socket) -> str:
-    """What comes until the server closes; a connection that it reset brings no more."""
-    parts = []
-    try:
-        while part := client.recv(65_536):
-            parts.append(part)
-    except ConnectionResetError:
-        pass
-    return b"".join(parts).decode(errors="replace")
+    return rest_of(client).decode(errors="replace")
 
 
 def send(client: socket.socket, part: bytes, limit: int) -> int:
@@ -203,15 +197,7 @@ def test_a_gigabyte_that_does_not_come_holds_no_memory(site: Site) -> None:
 def test_more_clients_than_it_serves_are_closed_at_once(site: Site) -> None:
     clients = [site.connect() for _ in range(64 + 128 + 50)]
     try:
-        closed = 0
-        for client in clients:
-            client.settimeout(0.01)
-            try:
-                closed += client.recv(1) == b""
-            except TimeoutError:
-                pass
-            except ConnectionResetError:
-                closed += 1
+        closed = n_closed(clients, 0.01)
         assert closed >= 50, closed
     finally:
         for client in clients:
