@@ -47,7 +47,7 @@ def test_a_task_that_ends_its_workers_is_given_up(queue: Client) -> None:
 def test_what_is_no_task_is_put_aside_and_ends_nobody(queue: Client) -> None:
     started = queue.run("let workers = begin(&config, 1, 1, &begun);", timeout=90)
     result = queue.run(
-        """app.delay("nothing", (1,))?;
+        """let unknown = app.delay("nothing", (1,))?;
         let refused = App::connect(&config.clone().queue(format!("{}.refused", QUEUE_OF_TEST)))?;
         let limit = Instant::now() + SOON;
         while refused.n_waiting()? == 0 && Instant::now() < limit { thread::sleep(Duration::from_millis(5)); }
@@ -57,6 +57,8 @@ def test_what_is_no_task_is_put_aside_and_ends_nobody(queue: Client) -> None:
         timeout=120,
     )
     equal(result, "(1, 2)")
+    # Who has asked for it is told, and does not wait in vain.
+    has(queue.run("failed::<i64>(&app, &unknown)", timeout=90), 'there is no task \\"nothing\\" here; there are add, careful')
     # What a worker says stands under the cell that has started it.
     queue.wait_printed(started.id, "refused a message: there is no task", name="stderr")
     result = queue.run(STOP + "workers[0].join()??.refused")

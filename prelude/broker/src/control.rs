@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
+/// Where commands go, as Celery's workers know it: an exchange.
+pub(crate) const CONTROL: &str = "celery.pidbox";
+/// Where answers to them go.
+pub(crate) const REPLIES: &str = "reply.celery.pidbox";
+
 /// What workers can be told and asked. Celery's own `inspect` and `control` send the same.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -59,10 +64,26 @@ pub(crate) struct Ask {
     pub ticket: Option<String>,
 }
 
+/// Where the answers to a command are wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReplyTo {
     pub exchange: String,
     pub routing_key: String,
+}
+
+impl ReplyTo {
+    /// Whoever asks under this name.
+    pub fn inbox_of(name: &str) -> ReplyTo {
+        ReplyTo {
+            exchange: REPLIES.to_owned(),
+            routing_key: name.to_owned(),
+        }
+    }
+
+    /// The queue in which the answers come.
+    pub fn queue_of(name: &str) -> String {
+        format!("{name}.{REPLIES}")
+    }
 }
 
 impl Command {

@@ -1,7 +1,9 @@
 //! What a worker has on its desk: the messages that it holds, who of them runs, waits for a slot or for its time; the limits that it was
-//! told; its answers to commands.
+//! told. What it answers to commands stands in `commands`.
 //!
 //! Each message is attended by a task of its own, from its arrival to its end.
+
+mod commands;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,22 +11,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio::time::Interval;
 
-use crate::control::{Ask, Command, Order};
 use crate::error::Result;
 use crate::message::{Message, in_future};
 use crate::outcome::Outcome;
-use crate::transport::{Delivery, Event, Link, Tag, redis};
+use crate::transport::{Delivery, Event, Link, Renewals, Tag, redis};
 use crate::worker::{Context, Done, Worker};
 
 /// A message that so many workers have taken, and none has settled, is given up.
 const MOST_DELIVERIES: u32 = 8;
-/// So many ids of revoked tasks are known, the last ones; as many as Celery knows.
-const MOST_REVOKED: usize = 50_000;
 /// So many tasks that ended while the broker was gone are remembered.
 const MOST_UNSETTLED: usize = 10_000;
 const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(600);
@@ -178,9 +176,9 @@ impl Desk {
         let mut all = self.held.lock();
         if let Some(held) = all.get_mut(&id) {
             // We have it already: its connection was lost, and the broker gives it out again. Or somebody has sent it twice.
-            let twice = match &link {
-                Link::RabbitMq(_) => held.link.is(&link),
-                Link::Redis(_) => delivery.n_before == 0,
+            let twice = match link.holds_by_connection() {
+                true => held.link.is(&link),
+                false => delivery.n_before == 0,
             };
             let settled = match &held.state {
                 State::Ended(outcome) => Some((held.message.clone(), outcome.clone())),
@@ -253,13 +251,17 @@ impl Desk {
         );
         let own = Arc::clone(self);
         tokio::spawn(async move {
-            if let Ok(message) = &delivery.message
-                && let Some(to) = &message.reply_to
-            {
+            let mut text = None;
+            if let Ok(message) = &delivery.message {
                 let outcome = Outcome::Failure(why, "NotRegistered").to_json(&message.headers.id);
-                let _nobody_waits = link.send_result(to, &message.headers.id, outcome).await;
+                text = match own.announce(&link, message, &outcome).await {
+                    Ok(true) => Some((message.headers.id.clone(), outcome)),
+                    // Who waits for it does so until its patience ends.
+                    Ok(false) | Err(_) => None,
+                };
             }
-            let _it_comes_again = link.refuse(&delivery).await;
+            let result = text.as_ref().map(|(id, text)| (&**id, &**text));
+            let _it_comes_again = link.refuse(&delivery, result).await;
             own.free_place();
         });
     }
@@ -276,8 +278,7 @@ impl Desk {
                 .await;
             return;
         }
-        if n_before > n_counted && self.is_counted_in_headers() {
-            // RabbitMQ tells only that it was taken before; how often is written into the message.
+        if n_before > n_counted && !self.link.lock().counts_deliveries() {
             let mut again = message.clone();
             again.headers.forkline_deliveries = n_before;
             self.send_again(again).await;
@@ -336,10 +337,6 @@ impl Desk {
             return;
         }
         self.finish(&message, outcome).await;
-    }
-
-    fn is_counted_in_headers(&self) -> bool {
-        matches!(&*self.link.lock(), Link::RabbitMq(_))
     }
 
     /// Moves a message out of the places, or back. Those that wait for their time keep nobody from work.
@@ -470,7 +467,7 @@ impl Desk {
             };
             match self.tell(&link, &tag, message, &text).await {
                 Ok(()) => break,
-                Err(_) if matches!(link, Link::RabbitMq(_)) => {
+                Err(_) if link.holds_by_connection() => {
                     // It is ours no longer; if it comes back to us, `take` says how it ended.
                     let mut all = self.held.lock();
                     if all.len() < MOST_UNSETTLED
@@ -505,23 +502,24 @@ impl Desk {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        let link = match link {
-            Link::RabbitMq(_) => link,
-            Link::Redis(_) => self.link.lock().clone(),
-        };
+        let link = self.over(&link);
         let _it_comes_twice = link.settle(&tag, None).await;
         self.free_place();
     }
 
-    /// By which connection a message came, or for Redis, the one that there is now.
+    /// Where a message is settled, and under which tag.
     fn place_of(&self, id: &str) -> Option<(Link, Tag)> {
         let all = self.held.lock();
         let held = all.get(id)?;
-        let link = match held.link {
-            Link::RabbitMq(_) => held.link.clone(),
-            Link::Redis(_) => self.link.lock().clone(),
-        };
-        Some((link, held.tag.clone()))
+        Some((self.over(&held.link), held.tag.clone()))
+    }
+
+    /// The connection over which is settled what came by `link`: that one, or whichever there is now.
+    fn over(&self, link: &Link) -> Link {
+        match link.holds_by_connection() {
+            true => link.clone(),
+            false => self.link.lock().clone(),
+        }
     }
 
     fn remove(&self, id: &str) {
@@ -530,16 +528,16 @@ impl Desk {
         }
     }
 
-    /// A message has gone: another may be taken. RabbitMQ counts them itself.
+    /// A message has gone: another may be taken.
     fn free_place(&self) {
-        if !self.is_counted_in_headers() {
+        if !self.link.lock().limits_by_itself() {
             self.places.add_permits(1);
         }
     }
 
     /// Messages less may be here; what is missing is taken from the places that come free next.
     fn lose_places(&self, n: usize) {
-        if !self.is_counted_in_headers() {
+        if !self.link.lock().limits_by_itself() {
             let places = Arc::clone(&self.places);
             tokio::spawn(async move {
                 if let Ok(gone) = places.acquire_many_owned(n as u32).await {
@@ -552,14 +550,11 @@ impl Desk {
     /// Writes the result, then settles.
     async fn tell(&self, link: &Link, tag: &Tag, message: &Message, outcome: &str) -> Result<()> {
         let id = &message.headers.id;
-        let wanted = message.headers.ignore_result != Some(true);
-        match (&self.store, &message.reply_to) {
-            (Some(store), _) if wanted => store.set(id, outcome).await?,
-            (None, Some(to)) if wanted => link.send_result(to, id, outcome.to_owned()).await?,
-            _ => {}
-        }
-        let result = wanted.then_some((&**id, outcome));
-        if !link.settle(tag, result).await? {
+        let is_wanted = self.announce(link, message, outcome).await?;
+        if !link
+            .settle(tag, is_wanted.then_some((&**id, outcome)))
+            .await?
+        {
             self.log(&format!(
                 "{}[{id}] was given to somebody else meanwhile",
                 message.headers.task
@@ -568,215 +563,22 @@ impl Desk {
         Ok(())
     }
 
-    // ---- commands -------------------------------------------------------------------------------
-
-    /// A command has come.
-    pub fn hear(self: &Arc<Self>, ask: Ask) {
-        let is_meant = ask
-            .destination
-            .as_ref()
-            .is_none_or(|names| names.contains(&self.worker.name));
-        if !is_meant {
-            return;
+    /// Writes a result where it is wanted, but for a broker that writes it when the message is settled. Whether anybody wants it.
+    async fn announce(&self, link: &Link, message: &Message, outcome: &str) -> Result<bool> {
+        let id = &message.headers.id;
+        if message.headers.ignore_result == Some(true) {
+            return Ok(false);
         }
-        let own = Arc::clone(self);
-        tokio::spawn(async move {
-            let answer = match ask.order() {
-                Ok(order) => own.obey(order).await,
-                Err(error) => json!({"error": error.to_string()}),
-            };
-            if let Some(to) = &ask.reply_to {
-                let link = own.link.lock().clone();
-                let ticket = ask.ticket.as_deref().unwrap_or("");
-                let _nobody_waits = link.reply(to, ticket, &own.worker.name, answer).await;
-            }
-            if ask.method == "shutdown" {
-                own.end.send_replace(true);
-            }
-        });
-    }
-
-    async fn obey(self: &Arc<Self>, order: Order) -> Value {
-        let command = match order {
-            Order::Plain(command) => command,
-            Order::Revoke { ids, terminate } => {
-                for id in &ids {
-                    self.revoke(id, terminate);
-                }
-                return json!({"ok": format!("tasks {} flagged as revoked", ids.join(", "))});
-            }
-        };
-        match command {
-            Command::Ping => json!({"ok": "pong"}),
-            Command::Registered => json!(self.names()),
-            Command::Active => self.list(|state| matches!(state, State::Active { .. })),
-            Command::Reserved => self.list(|state| *state == State::Reserved),
-            Command::Scheduled => self.list(|state| *state == State::Scheduled),
-            Command::Revoked => json!(self.revoked.lock().order),
-            Command::Queues => json!([{"name": self.worker.config.queue, "durable": true}]),
-            Command::Stats => self.stats(),
-            Command::RateLimit(task, per_second) => {
-                if !self.worker.tasks.contains_key(&task) {
-                    return json!({"error": format!("there is no task {task:?}")});
-                }
-                let mut pauses = self.pauses.lock();
-                if per_second > 0.0 {
-                    let pause =
-                        Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(Duration::MAX);
-                    pauses.insert(task, (pause, Instant::now()));
-                    json!({"ok": "new rate limit set successfully"})
-                } else {
-                    pauses.remove(&task);
-                    json!({"ok": "rate limit disabled successfully"})
-                }
-            }
-            Command::TimeLimit(task, limit) => {
-                if !self.worker.tasks.contains_key(&task) {
-                    return json!({"error": format!("there is no task {task:?}")});
-                }
-                let mut limits = self.time_limits.lock();
-                match limit {
-                    Some(limit) => limits.insert(task, limit),
-                    None => limits.remove(&task),
-                };
-                json!({"ok": "time limits set successfully"})
-            }
-            Command::Grow(n) => {
-                self.slots.add_permits(n);
-                self.places.add_permits(n * (1 + self.worker.in_stock));
-                let n_slots = self.n_slots.fetch_add(n, Ordering::Relaxed) + n;
-                let _gone = self.allow().await;
-                json!({"ok": format!("slots {n_slots}")})
-            }
-            Command::Shrink(n) => {
-                let n = n.min(self.n_slots.load(Ordering::Relaxed) - 1);
-                let n_slots = self.n_slots.fetch_sub(n, Ordering::Relaxed) - n;
-                self.lose_places(n * (1 + self.worker.in_stock));
-                let slots = Arc::clone(&self.slots);
-                tokio::spawn(async move {
-                    // Those in use go when their task has ended.
-                    if let Ok(gone) = slots.acquire_many_owned(n as u32).await {
-                        gone.forget();
-                    }
-                });
-                let _gone = self.allow().await;
-                json!({"ok": format!("slots {n_slots}")})
-            }
-            Command::Shutdown => json!({"ok": "goes when its tasks are done"}),
-            Command::Revoke(id) | Command::Terminate(id) => {
-                json!({"error": format!("{id}: sent in another way")})
-            }
+        match (&self.store, &message.reply_to) {
+            (Some(store), _) => store.set(id, outcome).await?,
+            (None, Some(to)) => link.send_result(to, id, outcome.to_owned()).await?,
+            (None, None) => {}
         }
+        Ok(true)
     }
-
-    fn revoke(self: &Arc<Self>, id: &str, terminate: bool) {
-        {
-            let mut revoked = self.revoked.lock();
-            if revoked.ids.insert(id.to_owned()) {
-                revoked.order.push_back(id.to_owned());
-            }
-            if revoked.order.len() > MOST_REVOKED
-                && let Some(oldest) = revoked.order.pop_front()
-            {
-                revoked.ids.remove(&oldest);
-            }
-        }
-        let mut all = self.held.lock();
-        let Some(held) = all.get_mut(id) else {
-            return;
-        };
-        match &held.state {
-            State::Active { .. } if terminate => {
-                if let Some(runs) = &held.runs {
-                    runs.abort();
-                }
-            }
-            // It sleeps, perhaps for hours; what waits for a slot sees it itself.
-            State::Scheduled => {
-                if let Some(attends) = held.attends.take() {
-                    attends.abort();
-                }
-                held.state = State::Reserved;
-                self.n_scheduled.fetch_sub(1, Ordering::Relaxed);
-                let message = held.message.clone();
-                let own = Arc::clone(self);
-                tokio::spawn(async move {
-                    // Its place was given away when it was set aside, and comes back with its end.
-                    own.lose_places(1);
-                    own.finish(&message, Outcome::Revoked("revoked".to_owned()))
-                        .await;
-                    let _gone = own.allow().await;
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn list(&self, wanted: impl Fn(&State) -> bool) -> Value {
-        let all = self.held.lock();
-        let chosen = all.values().filter(|held| wanted(&held.state));
-        let mut entries: Vec<Value> = chosen.map(|held| self.entry(held)).collect();
-        entries.sort_by_key(|entry| entry["id"].to_string());
-        Value::from(entries)
-    }
-
-    fn entry(&self, held: &Held) -> Value {
-        let headers = &held.message.headers;
-        let (args, kwargs) = held.message.arguments().unwrap_or_default();
-        let seconds = match held.state {
-            State::Active { since } => Some(since.elapsed().as_secs_f64()),
-            _ => None,
-        };
-        let entry = json!({
-            "id": headers.id,
-            "name": headers.task,
-            "args": args,
-            "kwargs": kwargs,
-            "hostname": self.worker.name,
-            "retries": headers.retries,
-            "acknowledged": false,
-            "running_for": seconds,
-            "worker_pid": std::process::id(),
-        });
-        match held.state {
-            State::Scheduled => {
-                json!({"eta": headers.eta, "priority": held.message.priority, "request": entry})
-            }
-            _ => entry,
-        }
-    }
-
-    fn stats(&self) -> Value {
-        let totals: Map<String, Value> = self
-            .totals
-            .lock()
-            .iter()
-            .map(|(task, n)| (task.clone(), json!(n)))
-            .collect();
-        let done = self.done();
-        let all = self.held.lock();
-        let n_active = all
-            .values()
-            .filter(|held| matches!(held.state, State::Active { .. }))
-            .count();
-        json!({
-            "total": totals,
-            "pid": std::process::id(),
-            "uptime": self.begun.elapsed().as_secs(),
-            "pool": {"max-concurrency": self.n_slots.load(Ordering::Relaxed), "running": n_active},
-            "held": all.len(),
-            "succeeded": done.succeeded,
-            "failed": done.failed,
-            "retried": done.retried,
-            "revoked": done.revoked,
-            "refused": done.refused,
-        })
-    }
-
-    // ---- the end --------------------------------------------------------------------------------
 
     /// Waits for what runs, gives back what has not begun. Leases are renewed meanwhile.
-    pub async fn end(&self, link: &Link, renewals: &mut Interval) {
+    pub async fn end(&self, link: &Link, renewals: &mut Renewals) {
         let waiting: Vec<Tag> = {
             let mut all = self.held.lock();
             let idle = |held: &Held| matches!(held.state, State::Reserved | State::Scheduled);
@@ -807,7 +609,7 @@ impl Desk {
         while runs() {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(5)) => {}
-                _ = renewals.tick() => {
+                () = renewals.tick() => {
                     let _gone = link.keep(&self.tags()).await;
                 }
             }

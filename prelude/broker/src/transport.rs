@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Interval;
 
 use crate::config::{Config, Kind};
 use crate::control::{Ask, ReplyTo};
@@ -53,6 +54,18 @@ pub(crate) enum Event {
 
 /// An answer to a command: the ticket of the question, and the workers' words by name.
 pub(crate) type Reply = (String, serde_json::Map<String, Value>);
+
+/// The times at which leases are to be renewed; none where there are no leases.
+pub(crate) struct Renewals(Option<Interval>);
+
+impl Renewals {
+    pub async fn tick(&mut self) {
+        match &mut self.0 {
+            Some(interval) => drop(interval.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+}
 
 macro_rules! each {
     ($link:expr, $one:ident => $call:expr) => {
@@ -152,9 +165,35 @@ impl Link {
         each!(self, link => link.give_back(tag).await)
     }
 
-    /// Puts what cannot be done into a queue beside, `<queue>.refused`, where a person may look at it.
-    pub async fn refuse(&self, delivery: &Delivery) -> Result<()> {
-        each!(self, link => link.refuse(delivery).await)
+    /// Puts what cannot be done into a queue beside, `<queue>.refused`, where a person may look at it, and settles it as
+    /// [`settle`](Self::settle) does.
+    pub async fn refuse(&self, delivery: &Delivery, result: Option<(&str, &str)>) -> Result<()> {
+        each!(self, link => link.refuse(delivery).await)?;
+        self.settle(&delivery.tag, result).await.map(drop)
+    }
+
+    /// Whether what a worker has taken is its own only as long as this connection lives. If not, it is its own for the time of a
+    /// lease, over whatever connection.
+    pub fn holds_by_connection(&self) -> bool {
+        matches!(self, Link::RabbitMq(_))
+    }
+
+    /// Whether the broker itself gives a worker no more than it was told to [`allow`](Self::allow). If not, the worker counts places.
+    pub fn limits_by_itself(&self) -> bool {
+        matches!(self, Link::RabbitMq(_))
+    }
+
+    /// Whether the broker knows how often a message was taken, and not only that it was: then somebody must write it into the message.
+    pub fn counts_deliveries(&self) -> bool {
+        matches!(self, Link::Redis(_))
+    }
+
+    /// When leases are to be renewed.
+    pub fn renewals(&self) -> Renewals {
+        Renewals(match self {
+            Link::RabbitMq(_) => None,
+            Link::Redis(link) => Some(tokio::time::interval(link.renewal())),
+        })
     }
 
     /// Says again that these are being worked on.

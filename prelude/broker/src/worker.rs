@@ -227,10 +227,7 @@ async fn serve(worker: Worker) -> Result<Done> {
     };
     let desk = Arc::new(Desk::new(worker, link.clone(), store));
     desk.log(&format!("ready; tasks: {}", desk.names().join(", ")));
-    let mut renewals = tokio::time::interval(match &link {
-        Link::Redis(link) => link.renewal(),
-        Link::RabbitMq(_) => Duration::from_secs(3600),
-    });
+    let mut renewals = link.renewals();
     let mut pause = FIRST_PAUSE;
     loop {
         let begun = Instant::now();
@@ -250,7 +247,7 @@ async fn serve(worker: Worker) -> Result<Done> {
                         link.close().await;
                         return Ok(desk.done());
                     }
-                    _ = renewals.tick() => {
+                    () = renewals.tick() => {
                         // An error shows in the stream of events too.
                         let _gone = link.keep(&desk.tags()).await;
                         continue;
@@ -260,9 +257,11 @@ async fn serve(worker: Worker) -> Result<Done> {
                     Some(Event::Task(delivery)) => desk.take(delivery),
                     Some(Event::Ask(ask)) => desk.hear(ask),
                     Some(Event::Lost(why)) => {
-                        // What Redis has given out is ours by its lease, whatever the connection.
+                        // What was given out with a lease is ours, whatever the connection.
                         while let Ok(event) = events.try_recv() {
-                            if let (Event::Task(delivery), Link::Redis(_)) = (event, &link) {
+                            if let Event::Task(delivery) = event
+                                && !link.holds_by_connection()
+                            {
                                 desk.take(delivery);
                             }
                         }

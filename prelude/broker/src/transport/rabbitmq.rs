@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{Delivery, Event, Reply, Tag};
 use crate::config::Config;
-use crate::control::{Ask, ReplyTo};
+use crate::control::{Ask, CONTROL, REPLIES, ReplyTo};
 use crate::error::{Error, Result};
 use crate::message::{Headers, Message};
 use crate::outcome::Outcome;
@@ -31,8 +31,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 const PRIORITIES: u8 = 9;
 /// Milliseconds after which the broker forgets a queue for results that nobody reads.
 const RESULTS_EXPIRE: i32 = 600_000;
-const CONTROL: &str = "celery.pidbox";
-const REPLIES: &str = "reply.celery.pidbox";
 const PERSISTENT: u8 = 2;
 const TRANSIENT: u8 = 1;
 
@@ -241,7 +239,7 @@ impl Link {
     }
 
     pub async fn inbox(&self, name: &str) -> Result<(ReplyTo, mpsc::UnboundedReceiver<Reply>)> {
-        let queue = format!("{name}.{REPLIES}");
+        let queue = ReplyTo::queue_of(name);
         let (mut answers, channel) = self
             .listen(&queue, REPLIES, ExchangeKind::Direct, name)
             .await
@@ -266,11 +264,7 @@ impl Link {
             }
             let _it_may_be_gone = channel.close(200, "done".into()).await;
         });
-        let to = ReplyTo {
-            exchange: REPLIES.to_owned(),
-            routing_key: name.to_owned(),
-        };
-        Ok((to, receiver))
+        Ok((ReplyTo::inbox_of(name), receiver))
     }
 
     pub async fn reply(
@@ -421,7 +415,6 @@ impl Link {
         };
         done.await
             .map_err(|error: lapin::Error| self.lost(&error))?;
-        self.settle(&delivery.tag).await?;
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{Delivery, Event, Reply, Tag};
 use crate::config::Config;
-use crate::control::{Ask, ReplyTo};
+use crate::control::{Ask, CONTROL, REPLIES, ReplyTo};
 use crate::error::{Error, Result};
 use crate::message::{Headers, Message, new_id};
 
@@ -33,8 +33,6 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 const BATCH: usize = 64;
 /// Between the parts of names, as kombu writes them.
 const SEPARATOR: &str = "\u{6}\u{16}";
-const CONTROL: &str = "celery.pidbox";
-const REPLIES: &str = "reply.celery.pidbox";
 
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Inner>);
@@ -331,7 +329,7 @@ impl Link {
     }
 
     pub async fn inbox(&self, name: &str) -> Result<(ReplyTo, mpsc::UnboundedReceiver<Reply>)> {
-        let list = format!("{name}.{REPLIES}");
+        let list = ReplyTo::queue_of(name);
         let bindings = format!("_kombu.binding.{REPLIES}");
         let binding = [name, "", &list].join(SEPARATOR);
         // A list that is waited for holds up its connection.
@@ -364,11 +362,7 @@ impl Link {
             pipe.srem(&bindings, &binding).ignore().del(&list).ignore();
             let _it_does_no_harm: Result<(), _> = pipe.query_async(&mut connection).await;
         });
-        let to = ReplyTo {
-            exchange: REPLIES.to_owned(),
-            routing_key: name.to_owned(),
-        };
-        Ok((to, receiver))
+        Ok((ReplyTo::inbox_of(name), receiver))
     }
 
     pub async fn reply(
@@ -560,7 +554,6 @@ impl Link {
             .lpush(format!("{}.refused", self.0.queue), &delivery.raw)
             .await;
         pushed.map_err(|error| self.lost(&error))?;
-        self.settle(&delivery.tag, None).await?;
         Ok(())
     }
 
