@@ -16,6 +16,8 @@
 //! <version>/plugins   the MPI plugin, if the machine has an MPI library
 //! <version>/links     this program under the names of the tools that evcxr calls
 //! ```
+//!
+//! Sockets, which need short paths, lie in the system's folder for what is temporary.
 
 use std::path::PathBuf;
 
@@ -106,6 +108,22 @@ pub fn drivers_dir() -> PathBuf {
 /// This program under the names of tools; first on the PATH of what builds cells.
 pub fn links_dir() -> PathBuf {
     version_dir().join("links")
+}
+
+/// The parent of folders with sockets. A socket's path has about 100 bytes; a deep TMPDIR leaves no room.
+pub fn sockets_base() -> PathBuf {
+    let base = std::env::temp_dir();
+    match base.as_os_str().len() {
+        0..=60 => base,
+        _ => PathBuf::from("/tmp"),
+    }
+}
+
+/// The sockets of analyzers, which all kernels of a user share. (Folders that begin with `forkline-` are those of kernels.)
+pub fn analyzers_dir() -> PathBuf {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    sockets_base().join(format!(".forkline-{user}"))
 }
 
 fn is_writable(dir: &std::path::Path) -> bool {

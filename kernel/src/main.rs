@@ -79,6 +79,9 @@ fn run() -> anyhow::Result<ExitCode> {
         Some("template") => template(arguments)?,
         Some("pack") => pack(arguments)?,
         Some("template-build") => engine::template::build_here()?,
+        Some(engine::analyzer_host::ROLE) => {
+            engine::analyzer_host::start(&arguments.next().unwrap_or_default().as_ref())?;
+        }
         Some("doctor") => {
             let json = arguments.any(|argument| argument == "--json");
             return Ok(ExitCode::from(doctor::run(json) as u8));

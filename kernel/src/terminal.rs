@@ -3,7 +3,8 @@
 //! It finds the kernel by its connection file, its id or its process, opens the socket in its folder, and passes on lines
 //! and text. All else is done there (`session::debug::terminal`).
 
-use crate::session::{CARD, FOLDERS, TERMINALS, sockets_base};
+use crate::home::sockets_base;
+use crate::session::{CARD, FOLDERS, TERMINALS};
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;

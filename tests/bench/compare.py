@@ -6,7 +6,7 @@
 Each round starts both kernels one after the other, so that what changes on the machine meets both.
 A table gives medians with smallest and largest sample, and ratios of medians, with the target.
 
-* start     to kernel_info, and to the end of the first `let`
+* start     to kernel_info, and to the end of the first `let`, of a first kernel and of one beside another; memory
 * plain     cells without any crate, evcxr_jupyter with none added
 * parallel  cells with rayon, crossbeam, parking_lot; evcxr_jupyter by `:dep`, compiled before
 * floor     forkline's cells beside rustc alone on the same source with the same arguments
@@ -82,6 +82,20 @@ def evcxr(options: argparse.Namespace) -> str:
     return str(program)
 
 
+def analyzers_mb(sockets: Path) -> float:
+    """Memory of the processes that kernels with their sockets in a folder share; what several of them map counts in parts."""
+    total = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            if arguments[1:2] == [b"analyzer"] and arguments[2].startswith(f"{sockets}/".encode()):
+                rollup = (folder / "smaps_rollup").read_text()
+                total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1]) / 1024
+        except OSError:
+            continue  # it has ended
+    return total
+
+
 class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -105,28 +119,47 @@ class Bench:
     # ---- the parts
 
     def start(self) -> None:
-        info, let, warm, memory = (defaultdict(list) for _ in range(4))
+        first, second = "forkline", "forkline beside another"
+        info, let, memory = (defaultdict(list) for _ in range(3))
+        warm: list[float] = []
         self.warm_dependencies()
-        for _ in range(self.options.rounds):
-            for name, make in (("evcxr_jupyter", self.theirs), ("forkline", self.ours)):
-                with make() as kernel:
-                    asked = kernel.send("shell", "kernel_info_request", {})
-                    info[name].append(kernel.reply("shell", asked) - kernel.started)
-                    kernel.execute(self.new("let first = vec![1_u8, 2, 3];"))
-                    let[name].append(time.perf_counter() - kernel.started)
-                    memory[name].append(kernel.resident_mb())
+
+        def begin(name: str, kernel: Kernel) -> None:
+            asked = kernel.send("shell", "kernel_info_request", {})
+            info[name].append(kernel.reply("shell", asked) - kernel.started)
+            kernel.execute(self.new("let first = vec![1_u8, 2, 3];"))
+            let[name].append(time.perf_counter() - kernel.started)
+
+        for number in range(self.options.rounds):
+            with self.theirs() as kernel:
+                begin("evcxr_jupyter", kernel)
+                memory["evcxr_jupyter"].append(kernel.resident_mb())
+            # What kernels share is found by its folder: here a kernel is the first of all, then one is the second.
+            sockets = Path(self.folder.name) / f"sockets-{number}"
+            sockets.mkdir()
+            env = {"TMPDIR": str(sockets), "FORKLINE_ANALYZER_STAYS": "1"}
+            with self.ours(**env) as one:
+                begin(first, one)
+                memory[first].append(one.resident_mb() + analyzers_mb(sockets))
+                with self.ours(**env) as other:
+                    begin(second, other)
+                    both = one.resident_mb() + other.resident_mb() + analyzers_mb(sockets)
+                    memory[second].append(both - memory[first][-1])
             with self.theirs("warm") as kernel:
                 kernel.execute(f"{DEPENDENCIES}\n{USES}")
                 kernel.execute("let first = vec![1_u8, 2, 3];")
-                warm["evcxr_jupyter"].append(time.perf_counter() - kernel.started)
-            warm["forkline"] = let["forkline"]
-        rows = [("start to kernel_info (s)", info, 0.1), ("start to the first `let` (s)", let, 1.0)]
-        rows.append(("the same, evcxr with the crates by a warm `:dep` (s)", warm, 0.5))
-        rows.append(("memory of the kernel after it (MB)", memory, 1.0))
+                warm.append(time.perf_counter() - kernel.started)
         print("| start | evcxr_jupyter | forkline | ratio | target | |\n|---|---|---|---|---|---|")
-        for name, found, target in rows:
-            theirs, ours = found["evcxr_jupyter"], found["forkline"]
-            print(row(name, theirs, ours, target))
+        theirs = "evcxr_jupyter"
+        for name, one, other, target in [
+            ("start to kernel_info (s)", info[theirs], info[first], 0.1),
+            ("start to the first `let`, the first kernel of all (s)", let[theirs], let[first], 1.0),
+            ("the same beside another kernel (s)", let[theirs], let[second], 0.5),
+            ("the same, evcxr with the crates by a warm `:dep` (s)", warm, let[second], 0.5),
+            ("memory, with what kernels share (MB)", memory[theirs], memory[first], 1.0),
+            ("memory of a kernel beside another (MB)", memory[theirs], memory[second], 1.0),
+        ]:
+            print(row(name, one, other, target))
 
     def warm_dependencies(self) -> None:
         with self.theirs("warm") as kernel:

@@ -6,7 +6,7 @@
 //! rust-analyzer, which knows no library here, has nothing to say and says it at once; the comment
 //! tells the place in the text that comes back.
 
-use super::analyzer::Analyzer;
+use super::analyzer::{Analyzer, Answer, Question, Remote, Wanted};
 use super::annotate::{self, Annotated};
 use super::driver::dependencies_in;
 use super::{Candidate, Completion, Content, Engine, RustSource, analyzer, cell, driver};
@@ -26,9 +26,43 @@ pub struct Analysis {
 }
 
 enum State {
-    Starting(JoinHandle<anyhow::Result<Analyzer>>),
-    Ready(Box<Analyzer>),
+    Starting(JoinHandle<anyhow::Result<Seat>>),
+    Ready(Seat),
     Failed,
+}
+
+/// Where the analyzer is: in a process that began as a copy of one that all kernels have, or here.
+enum Seat {
+    Elsewhere(Remote),
+    Here(Box<Analyzer>),
+}
+
+impl Seat {
+    fn ask(&mut self, session: &Path, question: &Question) -> anyhow::Result<Answer> {
+        let mut again = true;
+        loop {
+            match self {
+                Seat::Here(analyzer) => {
+                    let (answer, notes) = analyzer.answer(question);
+                    for note in notes {
+                        eprintln!("forkline: {note}");
+                    }
+                    return answer;
+                }
+                Seat::Elsewhere(remote) => match remote.ask(question) {
+                    Ok(answer) => return answer.map_err(anyhow::Error::msg),
+                    // Its process was ended. All that it knew can be known again.
+                    Err(_) => {
+                        *self = match Remote::attach(session) {
+                            Ok(remote) if again => Seat::Elsewhere(remote),
+                            _ => Seat::Here(Box::new(Analyzer::of_template(session)?)),
+                        };
+                        again = false;
+                    }
+                },
+            }
+        }
+    }
 }
 
 impl Analysis {
@@ -44,13 +78,16 @@ impl Analysis {
             .name("analyzer".to_owned())
             .stack_size(analyzer::STACK)
             .spawn(move || {
+                if let Ok(remote) = Remote::attach(&folder) {
+                    return Ok(Seat::Elsewhere(remote));
+                }
                 let mut analyzer = Analyzer::of_template(&folder)?;
                 analyzer.warm_up();
                 // Pairs with the store in `wait`; a late answer costs a tenth of a second.
                 if !is_wanted.load(Ordering::Relaxed) {
                     analyzer.warm_up_more();
                 }
-                Ok(analyzer)
+                Ok(Seat::Here(Box::new(analyzer)))
             });
         Some(Analysis {
             state: State::Starting(thread.ok()?),
@@ -68,21 +105,25 @@ impl Analysis {
                 Err(anyhow::anyhow!("rust-analyzer panicked while it started"))
             });
             match loaded {
-                Ok(analyzer) => self.state = State::Ready(Box::new(analyzer)),
+                Ok(seat) => self.state = State::Ready(seat),
                 Err(error) => eprintln!("forkline: no analyzer: {error:#}"),
             }
         }
         matches!(self.state, State::Ready(_))
     }
 
-    /// The analyzer with the dependencies of the session in this folder.
-    fn get(&mut self, session: &Path) -> anyhow::Result<&mut Analyzer> {
-        let State::Ready(analyzer) = &mut self.state else {
+    /// Asks about a text, with the dependencies of the session in this folder.
+    fn ask(&mut self, session: &Path, text: String, wanted: Wanted) -> anyhow::Result<Answer> {
+        let State::Ready(seat) = &mut self.state else {
             anyhow::bail!("there is no analyzer in this session");
         };
         let manifest = std::fs::read_to_string(session.join("Cargo.toml"))?;
-        analyzer.follow(dependencies_in(&manifest));
-        Ok(analyzer)
+        let question = Question {
+            dependencies: dependencies_in(&manifest),
+            text,
+            wanted,
+        };
+        seat.ask(session, &question)
     }
 }
 
@@ -105,6 +146,13 @@ impl Engine {
         false
     }
 
+    fn ask(&mut self, text: String, wanted: Wanted) -> anyhow::Result<Answer> {
+        let Some(analysis) = &mut self.analysis else {
+            anyhow::bail!("there is no analyzer in this session");
+        };
+        analysis.ask(&self.session.path, text, wanted)
+    }
+
     /// A cell's text with the types of its variables, for evcxr. None where none are missing, or none
     /// are known.
     pub(super) fn with_types(&mut self, text: &str) -> Option<Annotated> {
@@ -120,11 +168,9 @@ impl Engine {
         analysed.push_str(code);
         let end = analysed.len();
         let (source, _) = self.analysed(&analysed, end).ok()?;
-        let lets = quietly(|| {
-            let analyzer = self.analysis.as_mut()?.get(&self.session.path).ok()?;
-            analyzer.set_text(source);
-            Some(analyzer.variables())
-        })??;
+        let Ok(Answer::Variables(lets)) = self.ask(source, Wanted::Variables) else {
+            return None;
+        };
         annotate::annotate(text, &lets)
     }
 
@@ -137,12 +183,9 @@ impl Engine {
             return self.complete_by_evcxr(text, position);
         }
         let (source, offset) = self.analysed(text, position)?;
-        let Some(analysis) = &mut self.analysis else {
-            anyhow::bail!("there is no analyzer in this session");
+        let Answer::Completion(found) = self.ask(source, Wanted::Completion(offset))? else {
+            anyhow::bail!("the analyzer answers another question");
         };
-        let analyzer = analysis.get(&self.session.path)?;
-        analyzer.set_text(source);
-        let found = analyzer.complete(offset)?;
         let to_text = |at: usize| (at + position).saturating_sub(offset).min(text.len());
         Ok(Completion {
             range: to_text(found.range.start)..to_text(found.range.end),
@@ -151,7 +194,7 @@ impl Engine {
                 .into_iter()
                 .map(|item| Candidate {
                     text: insertable(item.text),
-                    kind: item.kind.to_owned(),
+                    kind: item.kind,
                 })
                 .collect(),
         })
@@ -193,9 +236,10 @@ impl Engine {
             (format!("{text};"), text.len())
         };
         let (source, offset) = self.analysed(&text, at).ok()?;
-        let analyzer = self.analysis.as_mut()?.get(&self.session.path).ok()?;
-        analyzer.set_text(source);
-        let (plain, markdown) = analyzer.describe(offset)?;
+        let Ok(Answer::Description(found)) = self.ask(source, Wanted::Description(offset)) else {
+            return None;
+        };
+        let (plain, markdown) = found?;
         let mut html = String::new();
         pulldown_cmark::html::push_html(&mut html, pulldown_cmark::Parser::new(&markdown));
         Some((plain, html))
@@ -251,11 +295,6 @@ impl Engine {
         source.replace_range(mark..mark + MARK.len(), "");
         Ok((source, mark - (word_end - position)))
     }
-}
-
-/// A panic inside rust-analyzer costs the answer only.
-fn quietly<T>(body: impl FnOnce() -> T) -> Option<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).ok()
 }
 
 /// evcxr offers labels such as `push(…)`; what is to be inserted is the name.

@@ -4,6 +4,8 @@
 //! * `sources`  the files, read once
 //! * `types`    the types of the variables that a cell defines
 //! * `lookup`   completion and documentation
+//! * `host`     the process that is an analyzer for all kernels
+//! * `remote`   how a kernel asks it
 //!
 //! evcxr has a rust-analyzer for this, which takes every file for one that may change: each cell makes it
 //! look at everything that depends on the standard library again, and its start asks cargo and rustc a
@@ -12,11 +14,15 @@
 //! What always holds: the libraries are read once, when they become a dependency, and what was found out about them
 //! stays known when others come; a Cargo.toml that is not the template's is given to cargo once, when it first comes.
 
+pub mod host;
 mod lookup;
 mod project;
+mod remote;
 mod sources;
 mod types;
 
+pub use lookup::Found;
+pub use remote::Remote;
 #[cfg(test)]
 pub use types::Variable;
 pub use types::{Let, is_full};
@@ -37,6 +43,7 @@ use ra_ap_ide::AnalysisHost;
 use ra_ap_ide_db::RootDatabase;
 use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
 use ra_ap_project_model::{CargoConfig, ProjectManifest, ProjectWorkspace, RustLibSource};
+use serde::{Deserialize, Serialize};
 use sources::{Folder, Read, SESSION, Sources};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -81,6 +88,34 @@ words.";
 /// As much as rust-analyzer gives its threads: it recurses into types.
 pub const STACK: usize = 8 << 20;
 
+/// What is asked of an analyzer.
+#[derive(Serialize, Deserialize)]
+pub struct Question {
+    /// The dependencies of the session, as its Cargo.toml has them.
+    pub dependencies: Vec<(String, String)>,
+    /// The text that evcxr analyses.
+    pub text: String,
+    pub wanted: Wanted,
+}
+
+/// What is to be known of a text.
+#[derive(Serialize, Deserialize)]
+pub enum Wanted {
+    Variables,
+    /// Candidates at a byte.
+    Completion(usize),
+    /// What is known of the name at a byte.
+    Description(usize),
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum Answer {
+    Variables(Vec<Let>),
+    Completion(Found),
+    /// As plain text and as Markdown.
+    Description(Option<(String, String)>),
+}
+
 /// The session's own rust-analyzer.
 pub struct Analyzer {
     host: AnalysisHost,
@@ -94,6 +129,8 @@ pub struct Analyzer {
     dependencies: Vec<(String, String)>,
     /// Which crates are in use.
     extent: Extent,
+    /// What a person should be told.
+    notes: Vec<String>,
 }
 
 enum Extent {
@@ -146,7 +183,29 @@ impl Analyzer {
             of_template: HashSet::new(),
             dependencies: Vec::new(),
             extent: Extent::Usual,
+            notes: Vec::new(),
         }
+    }
+
+    /// Becomes the analyzer of the session in another folder.
+    fn move_to(&mut self, session: &Path) {
+        self.session = session.to_owned();
+    }
+
+    /// Answers, and says what a person should be told. A panic inside rust-analyzer costs the answer only.
+    pub fn answer(&mut self, question: &Question) -> (anyhow::Result<Answer>, Vec<String>) {
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.follow(question.dependencies.clone());
+            self.set_text(question.text.clone());
+            Ok(match question.wanted {
+                Wanted::Variables => Answer::Variables(self.variables()),
+                Wanted::Completion(position) => Answer::Completion(self.complete(position)?),
+                Wanted::Description(position) => Answer::Description(self.describe(position)),
+            })
+        }));
+        let answer =
+            answer.unwrap_or_else(|_| Err(anyhow::anyhow!("rust-analyzer panicked at this text")));
+        (answer, std::mem::take(&mut self.notes))
     }
 
     /// Looks at what the first cells are likely to need.
@@ -176,7 +235,8 @@ impl Analyzer {
                 Extent::Usual => {
                     // Without them their names are unknown; that is no reason to know nothing.
                     if let Err(error) = self.load(WHOLE_PROJECT) {
-                        eprintln!("forkline: the analyzer lacks some crates: {error:#}");
+                        self.notes
+                            .push(format!("the analyzer lacks some crates: {error:#}"));
                     }
                 }
             }
@@ -203,7 +263,9 @@ impl Analyzer {
                 self.extent = Extent::UsualOf(Box::new(whole));
             }
             Err(error) => {
-                eprintln!("forkline: the analyzer does not know the new dependencies: {error:#}");
+                self.notes.push(format!(
+                    "the analyzer does not know the new dependencies: {error:#}"
+                ));
                 return;
             }
         }

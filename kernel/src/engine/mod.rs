@@ -45,6 +45,7 @@ pub mod template;
 mod testing;
 mod thread_local;
 
+pub use analyzer::host as analyzer_host;
 pub use blocks::labelled_blocks;
 pub use cell::{Completeness, completeness, is_open, word_at};
 pub use diagnostics::CompileFailure;

@@ -222,7 +222,7 @@ pub fn ensure(rebuild: bool, progress: &mut dyn FnMut(&str)) -> anyhow::Result<R
         Err(why) => why,
     };
     progress(&format!(
-        "building the prelude, once for all sessions (about a minute on 2 cores): {why}"
+        "building the prelude, once for all sessions (some minutes on 2 cores): {why}"
     ));
     let ingredients = ingredients()?;
     let template = home::template_dir();
@@ -565,7 +565,8 @@ impl Lock {
         Ok(Lock { _file: file })
     }
 
-    fn try_now(path: &Path) -> Option<Lock> {
+    /// The lock, if nobody has it.
+    pub(super) fn try_now(path: &Path) -> Option<Lock> {
         let file = Self::open(path).ok()?;
         file.try_lock().ok()?;
         Some(Lock { _file: file })

@@ -39,7 +39,7 @@ pub use debug::{adapter as debug_adapter, is_available as has_debugger};
 pub use failure::CellError;
 pub use outputs::RunTimes;
 pub use ranks::{Form, Request as RankRequest};
-pub use side_channel::{CARD, FOLDERS, TERMINALS, base as sockets_base};
+pub use side_channel::{CARD, FOLDERS, TERMINALS};
 
 use crate::engine::template::SessionDir;
 use crate::engine::{RustSource, rustc_for_analysis};

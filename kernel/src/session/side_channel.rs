@@ -1,6 +1,7 @@
 //! The listening ends of side channels: each connection gets a thread that reads its frames and hands them to
 //! a [`Receiver`]. The worker has one, the ranks of a group have another.
 
+use crate::home;
 use crate::worker::frames::{Decoder, Frame};
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
@@ -19,15 +20,6 @@ pub const CARD: &str = "kernel.json";
 
 /// How the names of those folders begin.
 pub const FOLDERS: &str = "forkline-";
-
-/// The folder that has them. A socket's path has about 100 bytes; a deep TMPDIR leaves no room.
-pub fn base() -> PathBuf {
-    let base = std::env::temp_dir();
-    match base.as_os_str().len() {
-        0..=60 => base,
-        _ => PathBuf::from("/tmp"),
-    }
-}
 
 /// What is done with the frames of a side channel.
 pub trait Receiver: Send + Sync + 'static {
@@ -57,7 +49,7 @@ impl SideChannel {
     ) -> anyhow::Result<SideChannel> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let name = format!("{FOLDERS}{}", &id[..12]);
-        let base = base();
+        let base = home::sockets_base();
         remove_abandoned(&base);
         let dir = base.join(name);
         std::fs::DirBuilder::new()

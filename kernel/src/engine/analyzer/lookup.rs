@@ -10,6 +10,7 @@ use ra_ap_ide::{
 };
 use ra_ap_ide_db::imports::insert_use::{ImportGranularity, InsertUseConfig};
 use ra_ap_ide_db::{SnippetCap, SymbolKind};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Names that are evcxr's own.
@@ -20,12 +21,14 @@ const INTERNAL: [&str; 3] = [
 ];
 
 /// A candidate.
+#[derive(Serialize, Deserialize)]
 pub struct Item {
     pub text: String,
-    pub kind: &'static str,
+    pub kind: String,
 }
 
 /// Candidates and the bytes of the analysed text that they replace.
+#[derive(Serialize, Deserialize)]
 pub struct Found {
     pub items: Vec<Item>,
     pub range: Range<usize>,
@@ -33,7 +36,7 @@ pub struct Found {
 
 impl Analyzer {
     /// Candidates at a byte of the text that was set.
-    pub fn complete(&self, position: usize) -> anyhow::Result<Found> {
+    pub(super) fn complete(&self, position: usize) -> anyhow::Result<Found> {
         let mut items = Vec::new();
         let mut range: Option<TextRange> = None;
         let position_in_file = FilePosition {
@@ -59,7 +62,7 @@ impl Analyzer {
                 if !INTERNAL.contains(&text.as_str()) {
                     items.push(Item {
                         text,
-                        kind: jupyter_kind(item.kind),
+                        kind: jupyter_kind(item.kind).to_owned(),
                     });
                 }
             }
@@ -72,7 +75,7 @@ impl Analyzer {
     }
 
     /// What is known of the name at a byte of the text that was set: as plain text and as Markdown.
-    pub fn describe(&self, position: usize) -> Option<(String, String)> {
+    pub(super) fn describe(&self, position: usize) -> Option<(String, String)> {
         let at = TextSize::new(position as u32);
         let range = FileRange {
             file_id: SESSION,

@@ -8,12 +8,13 @@ use ra_ap_ide::Edition;
 use ra_ap_ide_db::RootDatabase;
 use ra_ap_syntax::ast::{self, HasModuleItem, HasName};
 use ra_ap_syntax::{AstNode, SourceFile, SyntaxKind};
+use serde::{Deserialize, Serialize};
 
 /// The function into which evcxr puts a cell's statements to analyse them.
 const WRAPPER: &str = "evcxr_analysis_wrapper";
 
 /// One `let` of a cell.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Let {
     /// Its text.
     pub text: String,
@@ -21,7 +22,7 @@ pub struct Let {
     pub variables: Vec<Variable>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
     pub name: String,
     pub is_mutable: bool,
@@ -31,7 +32,7 @@ pub struct Variable {
 
 impl Analyzer {
     /// The `let`s of the cell in the text that was set.
-    pub fn variables(&self) -> Vec<Let> {
+    pub(super) fn variables(&self) -> Vec<Let> {
         let db = self.host.raw_database();
         let sema = Semantics::new(db);
         let file = sema.parse(EditionedFileId::new(db, SESSION, Edition::Edition2024));
