@@ -80,7 +80,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Some("pack") => pack(arguments)?,
         Some("template-build") => engine::template::build_here()?,
         Some(engine::analyzer_host::ROLE) => {
-            engine::analyzer_host::start(&arguments.next().unwrap_or_default().as_ref())?;
+            engine::analyzer_host::start(arguments.next().unwrap_or_default().as_ref())?;
         }
         Some("doctor") => {
             let json = arguments.any(|argument| argument == "--json");
