@@ -16,6 +16,8 @@ pytestmark = pytest.mark.timeout(300)
 
 Start = Callable[..., Client]
 
+MANIFEST = '[package]\nname = "own_crate"\nversion = "0.1.0"\nedition = "2024"\n'
+
 
 def analyzers(folder: Path) -> list[psutil.Process]:
     """Those that work in a folder: a copy works where its kernel does, and what is copied in none (that is, in /)."""
@@ -128,7 +130,7 @@ def test_a_kernel_can_do_without(start_kernel: Start, sockets: Path, tmp_path: P
 def test_what_a_dependency_brings_is_known(start_kernel: Start, tmp_path: Path) -> None:
     crate = tmp_path / "own_crate"
     (crate / "src").mkdir(parents=True)
-    (crate / "Cargo.toml").write_text('[package]\nname = "own_crate"\nversion = "0.1.0"\nedition = "2024"\n')
+    (crate / "Cargo.toml").write_text(MANIFEST)
     (crate / "src/lib.rs").write_text(
         "pub struct Own(pub u8);\nimpl Own { pub fn doubled(&self) -> u8 { self.0 * 2 } }\npub fn own() -> Own { Own(7) }\n"
     )
@@ -140,3 +142,30 @@ def test_what_a_dependency_brings_is_known(start_kernel: Start, tmp_path: Path) 
     reply = client.complete("it.dou").expect_ok()
     assert [match for match in reply.content["matches"] if "doubled" in match]
     assert copy.is_running()
+
+
+def test_what_a_pack_brings_is_known_to_the_next_kernel(start_kernel: Start, sockets: Path, tmp_path: Path) -> None:
+    environment = {"TMPDIR": str(sockets), "FORKLINE_ANALYZER_STAYS": "30"}
+    [first, second, third] = [tmp_path / name for name in "abc"]
+    for folder in (first, second, third):
+        folder.mkdir()
+    one = start_kernel(cwd=first, env=environment)
+    one.run("%load ndarray", timeout=600)
+    one.run("let grid = ndarray::Array2::<f64>::zeros((2, 3));", timeout=120)
+    [before, after] = sorted(eventually(lambda: len(found := hosts(sockets)) == 2 and found, 20, "a host that knows the pack"), key=lambda p: p.create_time())
+    assert copy_of(one, first).ppid() == before.pid
+    other = start_kernel(cwd=second, env=environment)
+    assert copy_of(other, second).ppid() == before.pid
+    other.run("%load ndarray", timeout=60)
+    other.run("let grid = ndarray::Array2::<f64>::ones((2, 3));")
+    assert other.run("grid.sum()").text == "6.0"
+    assert copy_of(other, second).ppid() == after.pid
+    # One with a dependency whose sources may change has nothing to give.
+    crate = tmp_path / "own_crate"
+    (crate / "src").mkdir(parents=True)
+    (crate / "Cargo.toml").write_text(MANIFEST)
+    (crate / "src/lib.rs").write_text("pub fn own() -> u8 { 7 }\n")
+    with_own = start_kernel(cwd=third, env=environment)
+    with_own.run(f':dep own_crate = {{ path = "{crate}" }}', timeout=120)
+    assert with_own.run("let it = own_crate::own();\nit", timeout=120).text == "7"
+    assert len(hosts(sockets)) == 2

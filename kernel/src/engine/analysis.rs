@@ -118,8 +118,10 @@ impl Analysis {
             anyhow::bail!("there is no analyzer in this session");
         };
         let manifest = std::fs::read_to_string(session.join("Cargo.toml"))?;
+        let dependencies = dependencies_in(&manifest);
         let question = Question {
-            dependencies: dependencies_in(&manifest),
+            host: analyzer::host_knowing(session, &dependencies),
+            dependencies,
             text,
             wanted,
         };

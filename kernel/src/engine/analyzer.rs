@@ -22,7 +22,7 @@ mod sources;
 mod types;
 
 pub use lookup::Found;
-pub use remote::Remote;
+pub use remote::{Remote, host_knowing};
 #[cfg(test)]
 pub use types::Variable;
 pub use types::{Let, is_full};
@@ -96,6 +96,8 @@ pub struct Question {
     /// The text that evcxr analyses.
     pub text: String,
     pub wanted: Wanted,
+    /// Where other kernels may get what knows these dependencies; none if they may be other ones tomorrow.
+    pub host: Option<PathBuf>,
 }
 
 /// What is to be known of a text.
@@ -131,6 +133,8 @@ pub struct Analyzer {
     extent: Extent,
     /// What a person should be told.
     notes: Vec<String>,
+    /// How often other crates have come.
+    n_follows: usize,
 }
 
 enum Extent {
@@ -184,6 +188,7 @@ impl Analyzer {
             dependencies: Vec::new(),
             extent: Extent::Usual,
             notes: Vec::new(),
+            n_follows: 0,
         }
     }
 
@@ -269,6 +274,7 @@ impl Analyzer {
                 return;
             }
         }
+        self.n_follows += 1;
         prepare(self.host.raw_database());
     }
 

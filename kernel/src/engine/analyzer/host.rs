@@ -4,11 +4,14 @@
 //! hundreds of MB. So one process does it for all kernels of a user: for each it makes a copy of itself (`fork`), which knows all that
 //! at once and shares the memory.
 //!
+//! A copy that has learnt of more crates becomes a host itself, for kernels that need the same ones.
+//!
 //! rust-analyzer has threads of its own on which it drops what is large, and a copy has none of them. So it is made while they sleep
 //! and hold nothing, and what a copy drops stays in its memory: it says how much it has grown, and a kernel takes a fresh one in time.
 //!
 //! What always holds: no other thread runs while a copy is made; a copy serves one kernel and ends with it; the process itself
-//! ends some time after its last copy, or when its socket is gone.
+//! ends some time after its last copy, or when its socket is gone, or soon where memory is short (a copy alone costs no more than
+//! an analyzer in the kernel would).
 
 use super::remote::{Attach, Reply, receive, send};
 use super::{Analyzer, Question, STACK};
@@ -38,16 +41,23 @@ const TICK: Duration = Duration::from_millis(500);
 pub fn start(socket: &Path) -> io::Result<()> {
     // SAFETY: this process has one thread, so the copy is in no half-done state.
     match unsafe { libc::fork() } {
-        -1 => return Err(io::Error::last_os_error()),
-        0 => {}
-        _ => return Ok(()),
+        -1 => Err(io::Error::last_os_error()),
+        0 => live(socket, None),
+        _ => Ok(()),
     }
+}
+
+/// The host's process, and the copies that it makes, from their beginning to their end. An analyzer that is given knows all that
+/// its copies are to know.
+fn live(socket: &Path, analyzer: Option<Analyzer>) -> ! {
     // SAFETY: no preconditions; it fails only for who leads a group already.
     unsafe { libc::setsid() };
     // No folder is kept from being removed.
     let _ = std::env::set_current_dir("/");
+    // Where memory ends, this is missed least: a kernel gets another.
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
     // A kernel without an answer has an analyzer of its own; what went wrong is read by who starts this by hand.
-    let served = match host(socket) {
+    let served = match host(socket, analyzer) {
         Ok(Some((stream, analyzer))) => serve(stream, analyzer).map_err(anyhow::Error::from),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -60,7 +70,10 @@ pub fn start(socket: &Path) -> io::Result<()> {
 }
 
 /// Makes copies for all who connect. Returns in each copy with its connection, and without one at its own end.
-fn host(socket: &Path) -> anyhow::Result<Option<(UnixStream, Analyzer)>> {
+fn host(
+    socket: &Path,
+    analyzer: Option<Analyzer>,
+) -> anyhow::Result<Option<(UnixStream, Analyzer)>> {
     let lock = socket.with_extension("lock");
     let Some(_only_one) = Lock::try_now(&lock) else {
         return Ok(None);
@@ -71,9 +84,15 @@ fn host(socket: &Path) -> anyhow::Result<Option<(UnixStream, Analyzer)>> {
     let stays = std::env::var(STAYS_SECONDS).ok();
     let stays = stays.and_then(|seconds| seconds.parse().ok());
     let stays = stays.map_or(STAYS, Duration::from_secs);
-    let mut analyzer = Analyzer::of_template(socket)?;
-    analyzer.warm_up();
-    let mut has_more = false;
+    let mut has_more = analyzer.is_some();
+    let mut analyzer = match analyzer {
+        Some(analyzer) => analyzer,
+        None => {
+            let mut analyzer = Analyzer::of_template(socket)?;
+            analyzer.warm_up();
+            analyzer
+        }
+    };
     let mut n_copies = 0_usize;
     let mut last = Instant::now();
     loop {
@@ -97,15 +116,22 @@ fn host(socket: &Path) -> anyhow::Result<Option<(UnixStream, Analyzer)>> {
             Err(error) => return Err(error.into()),
         }
         wait(&listener);
-        n_copies -= reap();
+        match reap() {
+            0 => {}
+            ended => {
+                n_copies -= ended;
+                last = Instant::now();
+            }
+        }
         if !has_more && last.elapsed() > FIRST_CELLS {
             analyzer.warm_up_more();
             has_more = true;
         }
-        if n_copies > 0 && has_more {
-            last = Instant::now();
-        }
-        if last.elapsed() > stays || !socket.exists() {
+        let is_idle = match memory_is_short() {
+            true => last.elapsed() > FIRST_CELLS * 2,
+            false => n_copies == 0 && last.elapsed() > stays,
+        };
+        if is_idle || !socket.exists() {
             break;
         }
     }
@@ -171,12 +197,20 @@ fn all_sleep() -> bool {
 
 /// Memory of this process's own, in KiB.
 fn own_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    kib_of("/proc/self/status", "RssAnon:").unwrap_or(0)
+}
+
+/// Whether less than a quarter of the machine's memory can be had.
+fn memory_is_short() -> bool {
+    let of = |name| kib_of("/proc/meminfo", name);
+    matches!((of("MemAvailable:"), of("MemTotal:")), (Some(available), Some(total)) if available < total / 4)
+}
+
+/// The number on the line that begins with a name.
+fn kib_of(file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// A copy: the analyzer of one session, until its kernel is gone.
@@ -198,6 +232,7 @@ fn serve(mut stream: UnixStream, mut analyzer: Analyzer) -> io::Result<()> {
         .stack_size(STACK)
         .spawn(move || {
             while let Ok(question) = receive::<Question>(&mut stream) {
+                let knew = analyzer.n_follows;
                 let (answer, notes) = analyzer.answer(&question);
                 let answer = answer.map_err(|error| format!("{error:#}"));
                 let grown = own_memory().saturating_sub(at_first) >> 10;
@@ -207,10 +242,42 @@ fn serve(mut stream: UnixStream, mut analyzer: Analyzer) -> io::Result<()> {
                     grown,
                 };
                 send(&mut stream, &reply)?;
+                if let Some(socket) = &question.host
+                    && analyzer.n_follows != knew
+                    && fork_twice()?
+                {
+                    // The kernel sees the end of its copy by the end of this connection.
+                    drop(stream);
+                    live(socket, Some(analyzer));
+                }
             }
             Ok(())
         })?;
     answers
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the analyzer panicked")))
+}
+
+/// Makes a copy that is no child of this process. True in the copy; false if that is not possible now.
+fn fork_twice() -> io::Result<bool> {
+    if !others_sleep() {
+        return Ok(false);
+    }
+    // SAFETY: the other threads sleep and hold nothing.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            // SAFETY: this process has one thread. The one between goes at once, so that the last one is nobody's child.
+            match unsafe { libc::fork() } {
+                0 => Ok(true),
+                // SAFETY: nothing is left to be done.
+                _ => unsafe { libc::_exit(0) },
+            }
+        }
+        between => {
+            // SAFETY: it is a child of this process, and a null status is allowed.
+            unsafe { libc::waitpid(between, std::ptr::null_mut(), 0) };
+            Ok(false)
+        }
+    }
 }

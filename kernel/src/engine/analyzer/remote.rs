@@ -55,6 +55,8 @@ pub(super) struct Reply {
 pub struct Remote {
     stream: UnixStream,
     session: PathBuf,
+    /// The dependencies that it was asked about last.
+    dependencies: Vec<(String, String)>,
 }
 
 impl Remote {
@@ -68,12 +70,8 @@ impl Remote {
             "it is to be the kernel's own"
         );
         anyhow::ensure!(host::is_possible(), "threads cannot be looked at");
-        let socket = socket()?;
-        let attach = Attach {
-            session: session.to_owned(),
-            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-            environment: std::env::vars_os().collect(),
-        };
+        let socket = socket(None)?;
+        let attach = Attach::of(session);
         let begun = Instant::now();
         loop {
             let stream = match UnixStream::connect(&socket) {
@@ -85,6 +83,7 @@ impl Remote {
                     return Ok(Remote {
                         stream,
                         session: attach.session,
+                        dependencies: Vec::new(),
                     });
                 }
                 // One that is about to end may still let us in.
@@ -99,6 +98,16 @@ impl Remote {
     /// # Errors
     /// The other process is gone; or, inside, there is no answer.
     pub fn ask(&mut self, question: &Question) -> io::Result<Result<Answer, String>> {
+        if question.dependencies != self.dependencies {
+            // Perhaps another kernel has brought the same ones.
+            if let Some(socket) = &question.host
+                && let Ok(stream) = UnixStream::connect(socket)
+                && let Ok(stream) = greet(stream, &Attach::of(&self.session))
+            {
+                self.stream = stream;
+            }
+            self.dependencies = question.dependencies.clone();
+        }
         send(&mut self.stream, question)?;
         let reply: Reply = receive(&mut self.stream)?;
         for note in reply.notes {
@@ -113,6 +122,30 @@ impl Remote {
     }
 }
 
+impl Attach {
+    fn of(session: &Path) -> Attach {
+        Attach {
+            session: session.to_owned(),
+            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            environment: std::env::vars_os().collect(),
+        }
+    }
+}
+
+/// Where kernels with these dependencies, and the versions that the session has of them, find an analyzer that knows them. None if
+/// their sources may change.
+pub fn host_knowing(session: &Path, dependencies: &[(String, String)]) -> Option<PathBuf> {
+    let own = format!("\"{}/", home::version_dir().display());
+    if dependencies
+        .iter()
+        .any(|(_, what)| what.contains("path") && !what.contains(&own))
+    {
+        return None;
+    }
+    let versions = std::fs::read(session.join("Cargo.lock")).ok()?;
+    socket(Some((dependencies, &versions))).ok()
+}
+
 /// The stream, when there is a copy at its other end.
 fn greet(mut stream: UnixStream, attach: &Attach) -> io::Result<UnixStream> {
     stream.set_read_timeout(Some(READY_WITHIN))?;
@@ -122,20 +155,30 @@ fn greet(mut stream: UnixStream, attach: &Attach) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Where the host for the template on disk and for this program listens.
-fn socket() -> anyhow::Result<PathBuf> {
+/// Where the host for the template on disk and for this program listens, or one that knows more: dependencies, and their versions.
+fn socket(more: Option<(&[(String, String)], &[u8])>) -> anyhow::Result<PathBuf> {
     let record = template::recorded().context("there is no template")?;
     let program = std::env::current_exe()?;
     let metadata = program.metadata()?;
-    let mut hasher = Sha256::new();
-    for part in [
-        home::template_dir().as_os_str().as_encoded_bytes(),
+    let place = home::template_dir();
+    let identity = [metadata.mtime(), metadata.mtime_nsec()].map(i64::to_le_bytes);
+    let inode = metadata.ino().to_le_bytes();
+    let mut parts = vec![
+        place.as_os_str().as_encoded_bytes(),
         record.digest.as_bytes(),
         program.as_os_str().as_encoded_bytes(),
-        &metadata.ino().to_le_bytes(),
-        &metadata.mtime().to_le_bytes(),
-        &metadata.mtime_nsec().to_le_bytes(),
-    ] {
+        &inode,
+        &identity[0],
+        &identity[1],
+    ];
+    if let Some((dependencies, versions)) = more {
+        parts.push(versions);
+        for (name, what) in dependencies {
+            parts.extend([name.as_bytes(), what.as_bytes()]);
+        }
+    }
+    let mut hasher = Sha256::new();
+    for part in parts {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
