@@ -70,7 +70,7 @@ impl Remote {
             "it is to be the kernel's own"
         );
         anyhow::ensure!(host::is_possible(), "threads cannot be looked at");
-        let socket = socket(None)?;
+        let socket = socket(&[])?;
         let attach = Attach::of(session);
         let begun = Instant::now();
         loop {
@@ -143,7 +143,11 @@ pub fn host_knowing(session: &Path, dependencies: &[(String, String)]) -> Option
         return None;
     }
     let versions = std::fs::read(session.join("Cargo.lock")).ok()?;
-    socket(Some((dependencies, &versions))).ok()
+    let mut parts = vec![&*versions];
+    for (name, what) in dependencies {
+        parts.extend([name.as_bytes(), what.as_bytes()]);
+    }
+    socket(&parts).ok()
 }
 
 /// The stream, when there is a copy at its other end.
@@ -155,8 +159,8 @@ fn greet(mut stream: UnixStream, attach: &Attach) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Where the host for the template on disk and for this program listens, or one that knows more: dependencies, and their versions.
-fn socket(more: Option<(&[(String, String)], &[u8])>) -> anyhow::Result<PathBuf> {
+/// Where the host for the template on disk and for this program listens, or one that knows more, which these parts say.
+fn socket(more: &[&[u8]]) -> anyhow::Result<PathBuf> {
     let record = template::recorded().context("there is no template")?;
     let program = std::env::current_exe()?;
     let metadata = program.metadata()?;
@@ -171,12 +175,7 @@ fn socket(more: Option<(&[(String, String)], &[u8])>) -> anyhow::Result<PathBuf>
         &identity[0],
         &identity[1],
     ];
-    if let Some((dependencies, versions)) = more {
-        parts.push(versions);
-        for (name, what) in dependencies {
-            parts.extend([name.as_bytes(), what.as_bytes()]);
-        }
-    }
+    parts.extend(more);
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_le_bytes());
