@@ -39,6 +39,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// # Errors
 /// There can be no more processes.
 pub fn start(socket: &Path) -> io::Result<()> {
+    // Whatever this process was given by mistake would stay open as long as the host lives: somebody may wait for the end of a pipe.
+    // SAFETY: this process has opened nothing yet. Where the call is not known nothing is closed.
+    unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
     // SAFETY: this process has one thread, so the copy is in no half-done state.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
