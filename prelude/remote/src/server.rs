@@ -310,7 +310,13 @@ async fn accept(shared: &Arc<Shared>, name: &str, listener: TcpListener) -> Resu
         };
         let (own, name) = (Arc::clone(shared), name.to_owned());
         strangers.add(tasks::spawn(async move {
-            if let Err(error) = own.admit(&name, stream, peer, place).await {
+            let mut stream = stream;
+            // Who sees the end of his connection finds noted why: it ends behind this.
+            let admitted = match own.examine(&mut stream, place).await {
+                Ok(place) => own.admit(&name, stream, peer, place),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = admitted {
                 own.refuse(peer, &error.to_string());
             }
         }));
@@ -328,16 +334,14 @@ impl Shared {
         refusals.push_back(Refusal { peer, why });
     }
 
-    /// Gives a thread to who proves the key.
-    async fn admit(
-        self: &Arc<Self>,
-        name: &str,
-        mut stream: TcpStream,
-        peer: SocketAddr,
+    /// Lets a stranger prove the key. Who does so gives his place among the strangers for one among the clients.
+    async fn examine(
+        &self,
+        stream: &mut TcpStream,
         place: OwnedSemaphorePermit,
-    ) -> io::Result<()> {
-        wire::prepare(&stream)?;
-        let admitted = key::admit(&mut stream, self.network.key());
+    ) -> io::Result<OwnedSemaphorePermit> {
+        wire::prepare(stream)?;
+        let admitted = key::admit(stream, self.network.key());
         match tokio::time::timeout(HANDSHAKE_TIME, admitted).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -351,9 +355,18 @@ impl Shared {
             }
         }
         drop(place);
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Err(key::other("too many clients are connected"));
-        };
+        let client = Arc::clone(&self.places).try_acquire_owned();
+        client.map_err(|_| key::other("too many clients are connected"))
+    }
+
+    /// Gives a thread to a client.
+    fn admit(
+        self: &Arc<Self>,
+        name: &str,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) -> io::Result<()> {
         let stream = wire::blocking(stream, REST, None)?;
         clients::serve(self, name, stream, peer, place)
             .map_err(|error| key::other(&format!("no thread to serve it: {error}")))
