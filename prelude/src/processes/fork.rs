@@ -3,11 +3,15 @@
 //! The copy has all memory of this one but only the thread that called. What other threads were doing is cut off in
 //! the middle: locks that they held stay locked there for ever. What this library holds itself is in order in the
 //! copy: the standard streams, the C library's allocator, the list of processes, and a pool of rayon's.
+//!
+//! One lock of the standard library's cannot be held from here: each thread takes it for a moment when it begins and ends. A
+//! copy that finds it locked could never start a thread, so a copy starts one before anything else, and is made again if that fails.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::child::{self, Start};
 use super::entry::Failure;
@@ -52,32 +56,91 @@ pub fn fork<R: Message>(body: impl FnOnce() -> R) -> Result<Process<R>, ProcessE
     }
     let wires = Wires::new().map_err(failed)?;
     let start = shared.start_info();
-    let pid = {
-        // Held by this thread, so that no other one has them when it is cut off.
-        let mut out = io::stdout().lock();
-        let _err = io::stderr().lock();
-        let _closed_stdout_is_no_news = out.flush();
-        let mut running = registry::running();
-        let mut private = start::private();
-        // SAFETY: what is buffered would come out twice. The copy goes on with this thread alone; what it uses from
-        // here on is held by this thread, is made anew, or is the caller's own, who is told of the danger.
-        let pid = unsafe {
-            libc::fflush(std::ptr::null_mut());
-            libc::fork()
-        };
-        if pid == 0 {
+    for _ in 0..TRIES {
+        let (begun, mut begins) = io::pipe().map_err(failed)?;
+        match copy().map_err(failed)? {
+            None => {
+                drop(begun);
+                // Nothing was done yet that somebody could see.
+                begin_threads(&mut begins);
+                drop(begins);
+                live(start, wires.child(), body);
+            }
+            Some(pid) => {
+                drop(begins);
+                if has_begun(&begun) {
+                    return attend_fork(Arc::new(shared), wires.ends(pid));
+                }
+                // SAFETY: a child of this process, which nobody else waits for yet.
+                unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                    libc::waitpid(pid, std::ptr::null_mut(), 0);
+                }
+            }
+        }
+    }
+    Err(failed(io::Error::other(
+        "the copy cannot start threads: whenever it was made, another thread was just about to begin or to end",
+    )))
+}
+
+/// A copy that has not started its thread after so long is given up. (It takes a tenth of a millisecond.)
+const BEGINS_WITHIN: Duration = Duration::from_secs(2);
+const TRIES: usize = 10;
+
+/// The copy's number, and none in the copy.
+fn copy() -> io::Result<Option<i32>> {
+    // Held by this thread, so that no other one has them when it is cut off.
+    let mut out = io::stdout().lock();
+    let _err = io::stderr().lock();
+    let _closed_stdout_is_no_news = out.flush();
+    let mut running = registry::running();
+    let mut private = start::private();
+    // SAFETY: what is buffered would come out twice. The copy goes on with this thread alone; what it uses from
+    // here on is held by this thread, is made anew, or is the caller's own, who is told of the danger.
+    let pid = unsafe {
+        libc::fflush(std::ptr::null_mut());
+        libc::fork()
+    };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
             for descriptor in private.drain(..) {
                 // SAFETY: a descriptor of a thread that does not exist here.
                 unsafe { libc::close(descriptor) };
             }
             registry::forget(&mut running);
+            Ok(None)
         }
-        pid
+        pid => Ok(Some(pid)),
+    }
+}
+
+/// Starts a thread and says so; never returns in a copy that cannot.
+fn begin_threads(begins: &mut io::PipeWriter) {
+    // Without a thread for want of memory the closure may still do without.
+    if let Ok(thread) = std::thread::Builder::new().spawn(|| ()) {
+        let _it_does_nothing = thread.join();
+    }
+    let _nobody_waits = begins.write_all(&[1]);
+}
+
+/// Whether the copy has started its thread, or has ended: then its end says why.
+fn has_begun(begun: &io::PipeReader) -> bool {
+    let mut poll = libc::pollfd {
+        fd: begun.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
     };
-    match pid {
-        0 => live(start, wires.child(), body),
-        -1 => Err(failed(io::Error::last_os_error())),
-        pid => attend_fork(Arc::new(shared), wires.ends(pid)),
+    let limit = std::time::Instant::now() + BEGINS_WITHIN;
+    loop {
+        let left = limit.saturating_duration_since(std::time::Instant::now());
+        // SAFETY: one valid entry, which lives during the call.
+        match unsafe { libc::poll(&raw mut poll, 1, left.as_millis() as i32) } {
+            0 => return false,
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => return true,
+        }
     }
 }
 
@@ -178,6 +241,26 @@ mod tests {
         }
         drop(stop);
         other.join().unwrap();
+    }
+
+    #[test]
+    fn a_copy_starts_threads_though_others_began_when_it_was_made() {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        std::thread::spawn(|| ()).join().unwrap();
+                    }
+                });
+            }
+            for n in 0..40 {
+                let process =
+                    processes::fork(move || std::thread::spawn(move || n).join().unwrap_or(1000));
+                assert_eq!(process.unwrap().join().unwrap(), n);
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]
