@@ -45,9 +45,7 @@ pub fn data_dir() -> PathBuf {
     {
         return dir;
     }
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    let uid = unsafe { libc::geteuid() };
-    std::env::temp_dir().join(format!("forkline-{uid}"))
+    std::env::temp_dir().join(format!("forkline-{}", user_id()))
 }
 
 /// The folder of this version of forkline.
@@ -121,9 +119,13 @@ pub fn sockets_base() -> PathBuf {
 
 /// The sockets of analyzers, which all kernels of a user share. (Folders that begin with `forkline-` are those of kernels.)
 pub fn analyzers_dir() -> PathBuf {
+    sockets_base().join(format!(".forkline-{}", user_id()))
+}
+
+/// The user as whom this process acts.
+pub fn user_id() -> u32 {
     // SAFETY: geteuid has no preconditions and cannot fail.
-    let user = unsafe { libc::geteuid() };
-    sockets_base().join(format!(".forkline-{user}"))
+    unsafe { libc::geteuid() }
 }
 
 fn is_writable(dir: &std::path::Path) -> bool {

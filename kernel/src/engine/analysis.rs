@@ -41,16 +41,10 @@ impl Seat {
     fn ask(&mut self, session: &Path, question: &Question) -> anyhow::Result<Answer> {
         let mut again = true;
         loop {
-            match self {
-                Seat::Here(analyzer) => {
-                    let (answer, notes) = analyzer.answer(question);
-                    for note in notes {
-                        eprintln!("forkline: {note}");
-                    }
-                    return answer;
-                }
+            let told = match self {
+                Seat::Here(analyzer) => analyzer.answer(question),
                 Seat::Elsewhere(remote) => match remote.ask(question) {
-                    Ok(answer) => return answer.map_err(anyhow::Error::msg),
+                    Ok(told) => told,
                     // Its process was ended. All that it knew can be known again.
                     Err(_) => {
                         *self = match Remote::attach(session) {
@@ -58,9 +52,15 @@ impl Seat {
                             _ => Seat::Here(Box::new(Analyzer::of_template(session)?)),
                         };
                         again = false;
+                        continue;
                     }
                 },
+            };
+            let (answer, notes) = told;
+            for note in notes {
+                eprintln!("forkline: {note}");
             }
+            return answer;
         }
     }
 }
@@ -118,10 +118,8 @@ impl Analysis {
             anyhow::bail!("there is no analyzer in this session");
         };
         let manifest = std::fs::read_to_string(session.join("Cargo.toml"))?;
-        let dependencies = dependencies_in(&manifest);
         let question = Question {
-            host: analyzer::host_knowing(session, &dependencies),
-            dependencies,
+            dependencies: dependencies_in(&manifest),
             text,
             wanted,
         };

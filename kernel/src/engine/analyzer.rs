@@ -22,7 +22,7 @@ mod sources;
 mod types;
 
 pub use lookup::Found;
-pub use remote::{Remote, host_knowing};
+pub use remote::Remote;
 #[cfg(test)]
 pub use types::Variable;
 pub use types::{Let, is_full};
@@ -96,8 +96,6 @@ pub struct Question {
     /// The text that evcxr analyses.
     pub text: String,
     pub wanted: Wanted,
-    /// Where other kernels may get what knows these dependencies; none if they may be other ones tomorrow.
-    pub host: Option<PathBuf>,
 }
 
 /// What is to be known of a text.

@@ -20,7 +20,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The argument with which this program is the host.
@@ -230,11 +230,11 @@ fn serve(mut stream: UnixStream, mut analyzer: Analyzer) -> io::Result<()> {
     let _ = std::env::set_current_dir(attach.folder);
     analyzer.move_to(&attach.session);
     send(&mut stream, &())?;
-    let at_first = own_memory();
+    let mut at_first = own_memory();
     let answers = std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(move || {
-            while let Ok(question) = receive::<Question>(&mut stream) {
+            while let Ok((question, host)) = receive::<(Question, Option<PathBuf>)>(&mut stream) {
                 let knew = analyzer.n_follows;
                 let (answer, notes) = analyzer.answer(&question);
                 let answer = answer.map_err(|error| format!("{error:#}"));
@@ -245,8 +245,12 @@ fn serve(mut stream: UnixStream, mut analyzer: Analyzer) -> io::Result<()> {
                     grown,
                 };
                 send(&mut stream, &reply)?;
-                if let Some(socket) = &question.host
-                    && analyzer.n_follows != knew
+                if analyzer.n_follows == knew {
+                    continue;
+                }
+                // What other crates need is no growth that a fresh copy would not have as well.
+                at_first = own_memory();
+                if let Some(socket) = &host
                     && fork_twice()?
                 {
                     // The kernel sees the end of its copy by the end of this connection.

@@ -9,7 +9,6 @@ use crate::home;
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -42,7 +41,8 @@ pub(super) struct Attach {
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// An answer, or why there is none, and what a person should be told beside it.
+/// What is sent for a question and where other kernels may get what knows its dependencies: an answer, or why there is none, and what
+/// a person should be told beside it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Reply {
     pub answer: Result<Answer, String>,
@@ -93,14 +93,19 @@ impl Remote {
         }
     }
 
-    /// Asks, and prints what a person should be told.
+    /// As [`Analyzer::answer`](super::Analyzer::answer).
     ///
     /// # Errors
-    /// The other process is gone; or, inside, there is no answer.
-    pub fn ask(&mut self, question: &Question) -> io::Result<Result<Answer, String>> {
+    /// The other process is gone.
+    pub fn ask(
+        &mut self,
+        question: &Question,
+    ) -> io::Result<(anyhow::Result<Answer>, Vec<String>)> {
+        let mut host = None;
         if question.dependencies != self.dependencies {
+            host = host_knowing(&self.session, &question.dependencies);
             // Perhaps another kernel has brought the same ones.
-            if let Some(socket) = &question.host
+            if let Some(socket) = &host
                 && let Ok(stream) = UnixStream::connect(socket)
                 && let Ok(stream) = greet(stream, &Attach::of(&self.session))
             {
@@ -108,17 +113,14 @@ impl Remote {
             }
             self.dependencies = question.dependencies.clone();
         }
-        send(&mut self.stream, question)?;
+        send(&mut self.stream, &(question, host))?;
         let reply: Reply = receive(&mut self.stream)?;
-        for note in reply.notes {
-            eprintln!("forkline: {note}");
-        }
         if reply.grown > TOO_LARGE
             && let Ok(fresh) = Remote::attach(&self.session)
         {
             *self = fresh;
         }
-        Ok(reply.answer)
+        Ok((reply.answer.map_err(anyhow::Error::msg), reply.notes))
     }
 }
 
@@ -134,7 +136,7 @@ impl Attach {
 
 /// Where kernels with these dependencies, and the versions that the session has of them, find an analyzer that knows them. None if
 /// their sources may change.
-pub fn host_knowing(session: &Path, dependencies: &[(String, String)]) -> Option<PathBuf> {
+fn host_knowing(session: &Path, dependencies: &[(String, String)]) -> Option<PathBuf> {
     let own = format!("\"{}/", home::version_dir().display());
     if dependencies
         .iter()
@@ -176,22 +178,11 @@ fn socket(more: &[&[u8]]) -> anyhow::Result<PathBuf> {
         &identity[1],
     ];
     parts.extend(more);
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    let digest: String = hasher.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(folder()?.join(digest))
+    Ok(folder()?.join(&template::digest(parts)[..16]))
 }
 
 /// A folder for sockets that only this user may enter.
 fn folder() -> anyhow::Result<PathBuf> {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    let user = unsafe { libc::geteuid() };
     let folder = home::analyzers_dir();
     match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -201,7 +192,7 @@ fn folder() -> anyhow::Result<PathBuf> {
     }
     let found = std::fs::symlink_metadata(&folder)?;
     anyhow::ensure!(
-        found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0,
+        found.is_dir() && found.uid() == home::user_id() && found.mode() & 0o077 == 0,
         "{} is not this user's alone",
         folder.display()
     );
